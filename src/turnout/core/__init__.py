@@ -1,0 +1,1 @@
+"""The vocabulary: errors, clock, ids, secrets, settings. Imports nothing else of Turnout."""

@@ -1,0 +1,238 @@
+"""Every error that Turnout raises, and whose fault it is.
+
+The tree comes first; the rules behind it:
+
+1. Each error knows the status to answer, a stable machine-readable `code`, and `fault`: the caller's,
+   ours, or the upstream's. A dialect renders it; nothing here knows a dialect.
+2. 401 is only for a credential proven bad, 402 and 429 only for money and limits. A fault of ours or
+   of an upstream is a 5xx, so that no caller rotates keys because of our outage.
+3. The message says what is wrong, where, and what to do. It never holds a secret or a prompt.
+
+    TurnoutError
+      CallerError            400
+        InvalidJson          400   InvalidField 400   Unsupported 400   ContextTooLong 400
+        Unauthenticated      401   Forbidden    403   UnknownModel 404  NotFound 404
+        MethodNotAllowed     405   BodyTimeout  408   BodyTooLarge 413  RateLimited  429
+      OurError               500
+        Overloaded 503   Draining 503   StorageUnavailable 503   NoDeployment 503   ConfigError -
+      UpstreamError          502
+        UpstreamUnreachable 502   UpstreamTimeout 504   UpstreamBroken 502   UpstreamRejected (mapped)
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Fault(Enum):
+    """Whose fault an error is."""
+
+    CALLER = "caller"
+    US = "turnout"
+    UPSTREAM = "upstream"
+
+
+class TurnoutError(Exception):
+    """Something went wrong in Turnout; see the message."""
+
+    status: int = 500
+    code: str = "internal_error"
+    fault: Fault = Fault.US
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        """The request field at fault, as a path such as `messages[2].content`."""
+        self.retry_after = retry_after
+        """Seconds after which a retry can succeed; None when unknown."""
+        self.should_retry = should_retry
+        """True or False when we know whether a retry can help; None when we do not."""
+
+
+class CallerError(TurnoutError):
+    """The request can't be served as it was sent."""
+
+    status = 400
+    code = "invalid_request"
+    fault = Fault.CALLER
+
+
+class InvalidJson(CallerError):
+    """The body is not the JSON object that the endpoint takes."""
+
+    code = "invalid_json"
+
+
+class InvalidField(CallerError):
+    """A field has a wrong type or value; `param` names it."""
+
+    code = "invalid_field"
+
+
+class Unsupported(CallerError):
+    """The chosen target can't express a parameter, and the route does not allow dropping it."""
+
+    code = "unsupported_parameter"
+
+
+class ContextTooLong(CallerError):
+    """The prompt and the asked-for output fit no deployment of the route."""
+
+    code = "context_length_exceeded"
+
+
+class Unauthenticated(CallerError):
+    """The key is missing, malformed, unknown, expired or revoked."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class Forbidden(CallerError):
+    """The key is good and does not allow this."""
+
+    status = 403
+    code = "permission_denied"
+
+
+class UnknownModel(CallerError):
+    """No route or model has this name; the message lists the nearest names."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class NotFound(CallerError):
+    """No such endpoint or object."""
+
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(CallerError):
+    """The endpoint exists and takes another method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class BodyTimeout(CallerError):
+    """The request body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class BodyTooLarge(CallerError):
+    """The request body is larger than this server takes."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class RateLimited(CallerError):
+    """A limit of the key is reached; `retry_after` says when there is room again."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+
+class OurError(TurnoutError):
+    """A fault of this server."""
+
+
+class Overloaded(OurError):
+    """This server is at its own limit and sheds load."""
+
+    status = 503
+    code = "overloaded"
+
+
+class Draining(OurError):
+    """This server is shutting down and takes no new requests."""
+
+    status = 503
+    code = "shutting_down"
+
+
+class StorageUnavailable(OurError):
+    """The database does not take writes, so no request can be recorded."""
+
+    status = 503
+    code = "storage_unavailable"
+
+
+class NoDeployment(OurError):
+    """Every deployment of the route is excluded right now; the message says why each one is."""
+
+    status = 503
+    code = "no_deployment_available"
+
+
+class ConfigError(OurError):
+    """The configuration can't be used; the message names file, line and key."""
+
+    code = "invalid_configuration"
+
+
+class UpstreamError(TurnoutError):
+    """A provider failed us."""
+
+    status = 502
+    code = "upstream_error"
+    fault = Fault.UPSTREAM
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection could be made, so no request was sent and nothing was billed."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(UpstreamError):
+    """The provider was silent for longer than its deployment allows."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class UpstreamBroken(UpstreamError):
+    """The answer was cut, malformed, empty, or ended without its terminal event."""
+
+    code = "upstream_broken"
+
+
+class UpstreamRejected(UpstreamError):
+    """The provider answered with an error status.
+
+    `upstream_status` is what it said; `status` is what the caller gets. They differ where the
+    provider's word would mislead: its 401 speaks of our key, not of the caller's.
+    """
+
+    code = "upstream_rejected"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        upstream_status: int,
+        status: int,
+        code: str = "upstream_rejected",
+        fault: Fault = Fault.UPSTREAM,
+        param: str | None = None,
+        retry_after: float | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message, param=param, retry_after=retry_after, should_retry=should_retry)
+        self.upstream_status = upstream_status
+        self.status = status
+        self.code = code
+        self.fault = fault

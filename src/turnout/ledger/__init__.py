@@ -1,0 +1,1 @@
+"""What happened, durably: requests, attempts, keys. SQLite through SQLAlchemy Core, one writer."""

@@ -1,0 +1,1 @@
+"""Who to call: transports, their faults, and the health of deployments."""
