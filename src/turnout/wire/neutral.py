@@ -224,6 +224,10 @@ class Request:
     """Top-level fields that the neutral form does not know, by their name in the caller's dialect. They travel only
     to a target of the same dialect; elsewhere each is refused or dropped as the route says."""
 
+    def custom_tools(self) -> frozenset[str]:
+        """Names of the free-form tools: a call of one that was bridged as a function is unwrapped for the caller."""
+        return frozenset(tool.name for tool in self.tools if isinstance(tool, Tool) and tool.custom)
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
