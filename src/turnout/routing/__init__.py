@@ -1,0 +1,1 @@
+"""Which deployment gets a request: pure functions of the request's features, the catalogue and a snapshot of health."""

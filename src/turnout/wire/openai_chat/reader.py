@@ -47,10 +47,13 @@ class ChatReader:
         "_sse",
         "_started",
         "_target",
+        "_text_chunks",
     )
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, text_chunks: bool = False) -> None:
         self._target = target
+        self._text_chunks = text_chunks
+        """Legacy completions: the same stream, with the words in `text` instead of in a delta."""
         self._sse = SseParser()
         self._started = self._finished = self._ended = False
         self._next = 0
@@ -122,7 +125,7 @@ class ChatReader:
         if isinstance(choices, list) and choices:
             choice = choices[0]
             if isinstance(choice, dict) and not choice.get("index") and not self._finished:
-                delta = choice.get("delta")
+                delta = {"content": choice.get("text")} if self._text_chunks else choice.get("delta")
                 if isinstance(delta, dict):
                     self._delta(delta, events)
                 finish = choice.get("finish_reason")
