@@ -65,6 +65,9 @@ class Quirks:
     """Anthropic dialect: the `x-anthropic-billing-header:` line in `system` is meant for this provider."""
     min_thinking_budget: int = 1024
     """Anthropic dialect: smallest `thinking.budget_tokens`; smaller ones switch thinking off."""
+    adaptive_thinking: bool = False
+    """Anthropic dialect: thinks by `thinking: {type: adaptive}` and `output_config.effort`, and refuses
+    `thinking.budget_tokens`."""
     unsupported: frozenset[str] = frozenset()
     """Parameters the target refuses, by their name in its own dialect."""
 
