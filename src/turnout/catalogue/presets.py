@@ -102,7 +102,7 @@ def load_presets() -> Mapping[str, Preset]:
 
 
 def load_models(presets: Mapping[str, Preset] | None = None) -> tuple[ModelFacts, ...]:
-    """The shipped model facts; give the presets if they are loaded already. Raises ConfigError at a defect of the data."""
+    """The shipped model facts; give the presets if they are loaded. Raises ConfigError at a defect of the data."""
     return parse_models(_read(MODELS_FILE), load_presets() if presets is None else presets, MODELS_FILE)
 
 
