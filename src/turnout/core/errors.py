@@ -208,6 +208,9 @@ class UpstreamBroken(UpstreamError):
     """The answer was cut, malformed, empty, or ended without its terminal event."""
 
     code = "upstream_broken"
+    stale: bool = False
+    """A kept-alive connection ended before any byte of the answer: almost surely the provider had closed it before the
+    request came, and nothing was billed. Not proven, so a resend is the caller's decision."""
 
 
 class UpstreamRejected(UpstreamError):
