@@ -54,18 +54,19 @@ def decide(
     *,
     bound: str | None = None,
     draw: float = 0.0,
+    now: float = 0.0,
 ) -> Decision:
     """Filters the route's deployments, then orders what is left.
 
     `bound` is the deployment where this conversation's prompt cache is warm. `draw` in [0, 1) decides a weighted
-    split. Raises UnknownModel, ContextTooLong, NoDeployment or InvalidField.
+    split. `now` is the monotonic second of the snapshot. Raises UnknownModel, ContextTooLong, NoDeployment or InvalidField.
     """
     route = catalogue.resolve(features.asked)
     kept: list[tuple[Candidate, int]] = []
     rejected: list[Rejected] = []
     for deployment, weight in catalogue.targets(route):
         dialect = path_dialect(deployment, features.dialect, features.operation)
-        no = _rejection(deployment, dialect, features, health.of(deployment.name))
+        no = _rejection(deployment, dialect, features, health.of(deployment.name), now)
         if no is None and dialect is not None:
             kept.append((Candidate(deployment=deployment, dialect=dialect), weight))
         elif no is not None:
@@ -80,7 +81,7 @@ def decide(
 
 
 def _rejection(
-    deployment: Deployment, dialect: Dialect | None, features: Features, health: DeploymentHealth
+    deployment: Deployment, dialect: Dialect | None, features: Features, health: DeploymentHealth, now: float
 ) -> Rejected | None:
     name = deployment.name
     if dialect is None:
@@ -95,7 +96,8 @@ def _rejection(
             )
             return Rejected(deployment=name, cause="context", reason=why)
     if not health.available:
-        return Rejected(deployment=name, cause="health", reason=health.reason, retry_after=health.retry_after)
+        wait = 1.0 if health.probing else max(health.until - now, 0.1)
+        return Rejected(deployment=name, cause="health", reason=health.reason or "it has just failed", retry_after=wait)
     if deployment.max_concurrency is not None and health.in_flight >= deployment.max_concurrency:
         why = f"{health.in_flight} requests are in flight, its limit is {deployment.max_concurrency}"
         return Rejected(deployment=name, cause="concurrency", reason=why, retry_after=1.0)
