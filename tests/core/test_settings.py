@@ -88,15 +88,15 @@ def test_without_a_file_everything_has_a_default() -> None:
     settings = read_settings(None, {"HOME": "/home/op"})
 
     assert ServerSettings() == settings.server
-    assert "127.0.0.1" == settings.server.host
+    assert settings.server.host == "127.0.0.1"
     assert Path("/home/op/.local/share/turnout") == settings.storage.dir
     assert settings.local.enabled
-    assert (0.1, 3, 5, 15) == (
+    assert (
         settings.retry.budget,
         settings.retry.max_attempts,
         settings.breaker.failures,
         settings.breaker.open_seconds,
-    )
+    ) == (0.1, 3, 5, 15)
 
 
 def test_each_section_is_read() -> None:
@@ -105,30 +105,30 @@ def test_each_section_is_read() -> None:
     provider, deployment = settings.providers["azure-eu"], settings.deployments["azure-eu/mini"]
     route = settings.routes["fast"]
 
-    assert ("0.0.0.0", 8080, ("https://app.example.com",)) == (
+    assert (
         settings.server.host,
         settings.server.port,
         settings.server.cors_origins,
-    )
-    assert ("debug", True, "json") == (settings.log.level, settings.log.requests, settings.log.format)
-    assert "https://x.openai.azure.com" == provider.base_url
+    ) == ("0.0.0.0", 8080, ("https://app.example.com",))
+    assert (settings.log.level, settings.log.requests, settings.log.format) == ("debug", True, "json")
+    assert provider.base_url == "https://x.openai.azure.com"
     assert SecretSource(env="AZURE_KEY") == provider.api_key
-    assert {"x-team": "search"} == provider.headers
+    assert provider.headers == {"x-team": "search"}
     assert DataSettings(jurisdiction="EU", retention_days=0) == provider.data
     assert TimeoutSettings(connect=1.0) == provider.timeouts
-    assert {"openai_chat": {"images": False}} == provider.quirks
-    assert (1000, 100, 4, 30.5) == (
+    assert provider.quirks == {"openai_chat": {"images": False}}
+    assert (
         deployment.context,
         deployment.max_output,
         deployment.max_concurrency,
         deployment.timeouts.total,
-    )
+    ) == (1000, 100, 4, 30.5)
     assert (TargetSettings(deployment="azure-eu/mini"), TargetSettings(deployment="openai/gpt-5.5", weight=3)) == (
         route.targets
     )
-    assert ("weighted", ("logit_bias",), False) == (route.strategy, route.drop, route.sticky)
-    assert {"claude-gw-fast": "fast"} == settings.aliases
-    assert "fast" == settings.default_route
+    assert (route.strategy, route.drop, route.sticky) == ("weighted", ("logit_bias",), False)
+    assert settings.aliases == {"claude-gw-fast": "fast"}
+    assert settings.default_route == "fast"
 
 
 def test_a_key_takes_the_default_limits_that_it_does_not_set() -> None:
@@ -146,7 +146,7 @@ def test_a_route_takes_the_attempts_of_the_retry_section() -> None:
         '[retry]\nmax_attempts = 5\n[routes.a]\ntargets = ["x"]\n[routes.b]\ntargets = ["x"]\nmax_attempts = 1'
     )
 
-    assert (5, 1) == (settings.routes["a"].max_attempts, settings.routes["b"].max_attempts)
+    assert (settings.routes["a"].max_attempts, settings.routes["b"].max_attempts) == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_all_mistakes_are_told_together_in_the_order_of_the_file() -> None:
         "[server]\nport = -1\nhots = 'x'\n[log]\nlevel = 3\n[breaker]\nfailures = 0", {"TURNOUT_HOST": "\t"}
     )
 
-    assert ["server.port", "server.hots", "log.level", "breaker.failures"] == [line.split(": ")[1] for line in told]
+    assert [line.split(": ")[1] for line in told] == ["server.port", "server.hots", "log.level", "breaker.failures"]
 
 
 @pytest.mark.parametrize("key", ["api_key", "api_key_env"])
@@ -237,18 +237,18 @@ def test_the_environment_goes_before_the_file() -> None:
     }
     settings = _read(EVERYTHING, environ)
 
-    assert (5000, True, "slow") == (settings.server.port, settings.log.requests, settings.default_route)
-    assert "0.0.0.0" == settings.server.host, "an empty variable is as good as none"
+    assert (settings.server.port, settings.log.requests, settings.default_route) == (5000, True, "slow")
+    assert settings.server.host == "0.0.0.0", "an empty variable is as good as none"
 
 
 def test_a_wrong_variable_is_told_by_its_name() -> None:
     """The place of such a problem is the environment."""
     told = _problems("", {"TURNOUT_PORT": "http", "TURNOUT_LOG_REQUESTS": "maybe"})
 
-    assert [
+    assert told == [
         "environment: TURNOUT_PORT: must be an integer, not 'http'.",
         "environment: TURNOUT_LOG_REQUESTS: must be true or false, not 'maybe'.",
-    ] == told
+    ]
 
 
 @pytest.mark.parametrize(

@@ -105,18 +105,18 @@ def test_what_looks_like_a_table_inside_a_string_is_none() -> None:
 
 def test_windows_line_ends_count_once() -> None:
     """CRLF is one line end."""
-    assert 3 == key_lines("a = 1\r\n\r\nb = 2\r\n")[("b",)]
+    assert key_lines("a = 1\r\n\r\nb = 2\r\n")[("b",)] == 3
 
 
 def test_a_key_that_is_not_there_has_the_line_of_its_table() -> None:
     """A missing key is reported at the table that lacks it."""
-    assert 4 == parse_toml(SAMPLE).positions.line(("server", "absent", "deeper"))
+    assert parse_toml(SAMPLE).positions.line(("server", "absent", "deeper")) == 4
     assert parse_toml(SAMPLE).positions.line(("absent",)) is None
 
 
 def test_a_path_is_shown_as_it_is_written() -> None:
     """Names with odd letters are quoted, items have their index."""
-    assert 'routes."gpt-5.5".targets[1].weight' == dotted(("routes", "gpt-5.5", "targets", 1, "weight"))
+    assert dotted(("routes", "gpt-5.5", "targets", 1, "weight")) == 'routes."gpt-5.5".targets[1].weight'
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
     path = tmp_path / "bom.toml"
     path.write_bytes(b"\xef\xbb\xbfa = 1\n")
 
-    assert {"a": 1} == load_toml(path).values
+    assert load_toml(path).values == {"a": 1}
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 50_000, "a = " + "9" * 5_000, "a = " + "[" * 200 + "]" * 200])
@@ -188,7 +188,7 @@ _LEAVES = st.one_of(
     st.integers(-5, 5),
     st.booleans(),
     st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12),
-    st.just(datetime.datetime(1979, 5, 27, 7, 32)),
+    st.just(datetime.datetime(1979, 5, 27, 7, 32, tzinfo=datetime.UTC)),
 )
 _VALUES = st.recursive(
     _LEAVES,

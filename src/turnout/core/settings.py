@@ -27,13 +27,13 @@ from turnout.core.settings_model import (
     TelemetrySettings,
 )
 from turnout.core.settings_names import (
-    no_credentials_in_url,
     read_aliases,
     read_deployments,
     read_keys,
     read_limits,
     read_providers,
     read_routes,
+    url_fault,
 )
 from turnout.core.toml_source import TomlSource, load_toml
 from turnout.core.toml_table import Problems, Table
@@ -99,6 +99,7 @@ def settings_from(source: TomlSource, environ: Mapping[str, str], *, file: Path 
         aliases=read_aliases(root),
         keys=read_keys(root, limits),
         default_route=root.optional_text("default_route", env="TURNOUT_DEFAULT_ROUTE"),
+        providers_from_environment=root.flag("providers_from_environment", True),
         file=file,
         positions=source.positions,
     )
@@ -197,9 +198,7 @@ def _local(table: Table) -> LocalSettings:
 def _telemetry(table: Table) -> TelemetrySettings:
     usual = TelemetrySettings()
     found = TelemetrySettings(
-        otlp_endpoint=table.optional_text(
-            "otlp_endpoint", env="OTEL_EXPORTER_OTLP_ENDPOINT", check=no_credentials_in_url
-        ),
+        otlp_endpoint=table.optional_text("otlp_endpoint", env="OTEL_EXPORTER_OTLP_ENDPOINT", check=url_fault),
         metrics=table.flag("metrics", usual.metrics),
     )
     table.done()

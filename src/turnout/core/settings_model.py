@@ -154,6 +154,8 @@ class DeploymentSettings:
     context: int | None = None
     max_output: int | None = None
     max_concurrency: int | None = None
+    endpoints: tuple[str, ...] = ()
+    """Dialects it can be called through. Empty: as known of the model, else all of the provider's."""
     data: DataSettings = field(default_factory=DataSettings)
     timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
     quirks: TomlTable = field(default_factory=dict[str, object])
@@ -222,6 +224,8 @@ class Settings:
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     keys: tuple[KeySettings, ...] = ()
     default_route: str | None = None
+    providers_from_environment: bool = True
+    """Offer each vendor whose key stands in the environment under its usual name."""
     file: Path | None = None
     """The file it was read from."""
     positions: Positions = field(default_factory=Positions, compare=False, repr=False)

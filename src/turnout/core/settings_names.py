@@ -40,7 +40,7 @@ _OUR_HEADERS = frozenset(
 )
 
 
-def no_credentials_in_url(text: str) -> str | None:
+def url_fault(text: str) -> str | None:
     """What is wrong with an http(s) URL; None when nothing is."""
     try:
         parts = urlsplit(text)
@@ -76,7 +76,7 @@ def read_providers(root: Table) -> Mapping[str, ProviderSettings]:
 def _provider(name: str, table: Table) -> ProviderSettings:
     if not _PROVIDER_NAME.fullmatch(name):
         table.wrong("", "a provider's name has letters, digits, '.', '_' and '-', at most 64.")
-    base_url = table.optional_text("base_url", check=no_credentials_in_url)
+    base_url = table.optional_text("base_url", check=url_fault)
     no_models = "must not be empty. Leave it out to offer every model that is known."
     models = table.texts("models", empty=no_models) if table.has("models") else None
     found = ProviderSettings(
@@ -174,6 +174,7 @@ def _deployment(name: str, table: Table) -> DeploymentSettings:
         context=table.optional_integer("context", least=1, most=_MOST_TOKENS),
         max_output=table.optional_integer("max_output", least=1, most=_MOST_TOKENS),
         max_concurrency=table.optional_integer("max_concurrency", least=1, most=100_000),
+        endpoints=table.texts("endpoints", empty="must not be empty."),
         data=_data(table),
         timeouts=_timeouts(table),
         quirks=table.raw_table("quirks"),
