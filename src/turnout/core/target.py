@@ -64,7 +64,8 @@ class Quirks:
     keep_billing_line: bool = False
     """Anthropic dialect: the `x-anthropic-billing-header:` line in `system` is meant for this provider."""
     min_thinking_budget: int = 1024
-    """Anthropic dialect: smallest `thinking.budget_tokens`; smaller ones switch thinking off."""
+    """Anthropic dialect: smallest `thinking.budget_tokens`; smaller ones switch thinking off. Gemini dialect: smallest
+    `thinkingBudget`, which stands for "off" where it is not 0."""
     adaptive_thinking: bool = False
     """Anthropic dialect: thinks by `thinking: {type: adaptive}` and `output_config.effort`, and refuses
     `thinking.budget_tokens`."""
