@@ -1,0 +1,255 @@
+"""The one writer: a thread that owns the one read-write connection and commits in groups.
+
+Rules
+1. `write` and `run` return after the commit that holds their rows is on disk (synchronous=FULL), or raise
+   StorageUnavailable and then nothing of it was kept. A record may be written again: the first of an id stays.
+2. What is queued while one commit runs goes into the next. Where several callers wait at once, the thread lingers a
+   few milliseconds before it commits, so that a busy server pays for a commit per group and not per request.
+3. The queue is bounded. A full queue, a locked, full or read-only disk give StorageUnavailable; `healthy` turns False
+   and turns True again by itself: while it is False the thread tries a real write every `probe_seconds`.
+4. A caller that is cancelled while waiting leaves its record in the queue: it is still written.
+
+Mutable state and owners: the connection, the batch: the thread. `_waiting`, the futures: the event loop's thread.
+`healthy` is written by the thread and read by anyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias, TypeVar
+
+from turnout.core.errors import StorageUnavailable, TurnoutError
+from turnout.ledger import statements
+from turnout.ledger.database import storage_error
+from turnout.ledger.record import RequestRecord
+from turnout.ledger.rows import attempt_row, request_row
+
+T = TypeVar("T")
+Connection: TypeAlias = sqlite3.Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterLimits:
+    """How the writer groups, and how much it lets wait."""
+
+    rows: int = 512
+    """Most requests in one commit."""
+    queue: int = 8192
+    """Most writes that may wait; at about 2 KB each this is 16 MB."""
+    linger_seconds: float = 0.004
+    """How long a commit waits for more where at least `siblings` were in the one before."""
+    siblings: int = 4
+    probe_seconds: float = 1.0
+
+
+class _Record:
+    """A request to write, and who waits for it."""
+
+    __slots__ = ("future", "record")
+
+    def __init__(self, record: RequestRecord, future: asyncio.Future[None]) -> None:
+        self.record = record
+        self.future = future
+
+
+class _Command:
+    """A function to run in a transaction of its own, and who waits for what it returns."""
+
+    __slots__ = ("function", "future")
+
+    def __init__(self, function: Callable[[Connection], object], future: asyncio.Future[Any]) -> None:
+        self.function = function
+        self.future = future
+
+
+_Job: TypeAlias = "_Record | _Command | None"
+_Done: TypeAlias = "tuple[asyncio.Future[Any], object, BaseException | None]"
+
+
+class Writer:
+    """Writes records and runs other changes, one at a time. Make it inside the event loop; close it there."""
+
+    def __init__(self, connection: Connection, limits: WriterLimits | None = None) -> None:
+        """Takes over `connection`: nobody else may use it from now on."""
+        self._connection = connection
+        self._limits = limits or WriterLimits()
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[_Job] = SimpleQueue()
+        self._waiting = 0
+        self._closing = False
+        self.healthy = True
+        """The last write succeeded. Readiness follows it."""
+        self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Writes that are queued or being committed."""
+        return self._waiting
+
+    async def write(self, record: RequestRecord) -> None:
+        """Returns when the record and its attempts are on disk. Raises StorageUnavailable."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._put(_Record(record, future))
+        await future
+
+    async def run(self, function: Callable[[Connection], T]) -> T:
+        """Runs `function` on the connection inside a transaction, after all that was queued before it.
+
+        Its exception rolls the transaction back and is raised here. It must not begin, commit or keep the connection.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._put(_Command(function, future))
+        return await future
+
+    async def close(self) -> None:
+        """Writes what is queued, checkpoints and closes the connection. Later writes raise StorageUnavailable."""
+        if not self._closing:
+            self._closing = True
+            self._queue.put(None)
+        await asyncio.shield(self._loop.run_in_executor(None, self._thread.join))
+
+    def _put(self, job: _Record | _Command) -> None:
+        if self._closing:
+            raise StorageUnavailable("The record is closed: this server is shutting down.", retry_after=1.0)
+        if self._waiting >= self._limits.queue:
+            raise StorageUnavailable(
+                f"{self._waiting} records wait to be written, which is the most this server keeps: the disk is too"
+                " slow or does not take writes.",
+                retry_after=2.0,
+                should_retry=True,
+            )
+        self._waiting += 1
+        self._queue.put(job)
+
+    # ---- the thread ----------------------------------------------------------------------
+
+    def _work(self) -> None:
+        group = 1
+        while True:
+            jobs, last = self._take(linger=group >= self._limits.siblings)
+            group = len(jobs)
+            if jobs:
+                done = self._perform(jobs)
+                self._loop.call_soon_threadsafe(self._tell, done)
+            elif not last:
+                self._probe()
+            if last:
+                break
+        self._connection.close()
+
+    def _take(self, *, linger: bool) -> tuple[list[_Record | _Command], bool]:
+        """The next jobs, and whether they are the last. No jobs and not the last: it is time to probe."""
+        try:
+            first = self._queue.get(timeout=None if self.healthy else self._limits.probe_seconds)
+        except Empty:
+            return [], False
+        if first is None:
+            return [], True
+        if linger and self._queue.qsize() < self._limits.rows - 1:
+            time.sleep(self._limits.linger_seconds)
+        jobs: list[_Record | _Command] = [first]
+        while len(jobs) < self._limits.rows:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+        return jobs, False
+
+    def _perform(self, jobs: Sequence[_Record | _Command]) -> list[_Done]:
+        done: list[_Done] = []
+        records: list[_Record] = []
+        for job in jobs:
+            if isinstance(job, _Record):
+                records.append(job)
+                continue
+            self._commit(records, done)
+            records = []
+            self._run(job, done)
+        self._commit(records, done)
+        return done
+
+    def _commit(self, records: list[_Record], done: list[_Done]) -> None:
+        """Writes the records in one transaction. Where one of them can't be stored at all, writes each by itself."""
+        if not records:
+            return
+        try:
+            self._transact(lambda connection: _insert(connection, records))
+        except sqlite3.OperationalError as error:  # the disk, not the rows
+            self._fail(records, error, done)
+        except (sqlite3.Error, OverflowError, UnicodeError, TypeError, ValueError) as error:
+            if len(records) == 1:
+                self._fail(records, error, done)
+            else:
+                for record in records:
+                    self._commit([record], done)
+        else:
+            done.extend((record.future, None, None) for record in records)
+
+    def _run(self, job: _Command, done: list[_Done]) -> None:
+        try:
+            done.append((job.future, self._transact(job.function), None))
+        except sqlite3.Error as error:
+            done.append((job.future, None, _ours(error)))
+        except Exception as error:
+            done.append((job.future, None, error))
+
+    def _transact(self, function: Callable[[Connection], T]) -> T:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            result = function(connection)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                self.healthy = False
+            raise
+        self.healthy = True
+        return result
+
+    def _probe(self) -> None:
+        try:
+            self._transact(lambda connection: connection.execute(statements.UPSERT_META, ("probe", "1")))
+        except sqlite3.Error:
+            return  # healthy stays False, and the next probe comes
+
+    def _fail(self, records: Sequence[_Record], error: Exception, done: list[_Done]) -> None:
+        ours = _ours(error)
+        done.extend((record.future, None, ours) for record in records)
+
+    # ---- back in the loop ----------------------------------------------------------------
+
+    def _tell(self, done: Sequence[_Done]) -> None:
+        self._waiting -= len(done)
+        for future, result, error in done:
+            if future.done():
+                continue  # its caller went away
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+
+def _insert(connection: Connection, records: Sequence[_Record]) -> None:
+    connection.executemany(statements.INSERT_REQUEST, [request_row(job.record) for job in records])
+    connection.executemany(
+        statements.INSERT_ATTEMPT,
+        [attempt_row(attempt) for job in records for attempt in job.record.attempts],
+    )
+
+
+def _ours(error: Exception) -> TurnoutError:
+    if isinstance(error, sqlite3.Error):
+        return storage_error(error)
+    return StorageUnavailable(f"A record can't be stored: {error}.")
