@@ -1,0 +1,1 @@
+"""The HTTP data plane: a raw ASGI application for the model endpoints, Starlette for the rest."""

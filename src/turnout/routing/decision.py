@@ -59,7 +59,8 @@ def decide(
     """Filters the route's deployments, then orders what is left.
 
     `bound` is the deployment where this conversation's prompt cache is warm. `draw` in [0, 1) decides a weighted
-    split. `now` is the monotonic second of the snapshot. Raises UnknownModel, ContextTooLong, NoDeployment or InvalidField.
+    split. `now` is the monotonic second of the snapshot. Raises UnknownModel, ContextTooLong, NoDeployment or
+    InvalidField.
     """
     route = catalogue.resolve(features.asked)
     kept: list[tuple[Candidate, int]] = []
@@ -107,7 +108,8 @@ def _rejection(
 def _impossible(route: Route, features: Features, rejected: Sequence[Rejected]) -> TurnoutError:
     causes = {each.cause for each in rejected}
     said = "; ".join(f"{each.deployment}: {each.reason}" for each in rejected)
-    if causes == {"context"}:
+    # What waiting can't cure is the caller's to change, even where the endpoint excludes the others.
+    if "context" in causes and causes <= {"context", "dialect"}:
         return ContextTooLong(
             f"The request fits no deployment of '{route.name}'. {said}. Shorten the prompt or lower the maximum "
             "output.",

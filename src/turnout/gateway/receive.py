@@ -1,0 +1,93 @@
+"""The caller's side of the wire, inbound: headers, body, and the moment the caller goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, TypeAlias
+
+from turnout.core.errors import BodyTimeout, BodyTooLarge, InvalidField
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+
+class ClientGone(Exception):
+    """The caller closed the connection before the body was whole."""
+
+
+def header_map(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by lower-case name, as ASGI gives them; the last of a repeated name wins."""
+    return dict(headers)
+
+
+async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int, seconds: float) -> bytes:
+    """The whole body. Raises BodyTooLarge, BodyTimeout, or ClientGone."""
+    length = headers.get(b"content-length")
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    encoding = headers.get(b"content-encoding", b"identity")
+    if encoding != b"identity":
+        raise InvalidField(
+            "This server takes uncompressed bodies only; send no 'content-encoding'.", param="content-encoding"
+        )
+    try:
+        async with asyncio.timeout(seconds):
+            message = await receive()
+            if not message.get("more_body") and message["type"] == "http.request":
+                body: bytes = message["body"]
+                if len(body) > limit:
+                    raise _too_large(limit)
+                return body
+            return await _read_pieces(receive, message, limit)
+    except TimeoutError:
+        raise BodyTimeout(f"The request body did not arrive within {seconds:g} seconds.") from None
+
+
+async def _read_pieces(receive: Receive, message: Message, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+        message = await receive()
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request body is larger than {limit} bytes, which is what this server takes.")
+
+
+class DisconnectWatch:
+    """Cancels the request's task when the caller goes away, so that the upstream call ends with it.
+
+    The watching task belongs to the request: `stop` ends it on every path.
+    """
+
+    __slots__ = ("_owner", "_task", "gone")
+
+    def __init__(self, receive: Receive) -> None:
+        owner = asyncio.current_task()
+        assert owner is not None, "a request runs in a task"
+        self._owner = owner
+        self.gone = False
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._watch(receive))
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._owner.cancel()
+
+    def stop(self) -> None:
+        """Call it before the answer is complete: afterwards the server reports a disconnect in any case."""
+        self._task.cancel()

@@ -1,0 +1,155 @@
+"""From an upstream's stream to the caller's: whole events only, and the truth about how it ended.
+
+Nothing is forwarded before the first event that bears content, so that until then another deployment can still be
+tried (pain cases 19-25, invariant I11). After it, a fault becomes the caller's own kind of error event and never a
+clean end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import orjson
+
+from turnout.core.errors import TurnoutError, UpstreamBroken, UpstreamRejected
+from turnout.core.json import Json
+from turnout.gateway.outlet import Headers, Outlet
+from turnout.gateway.tally import Tally
+from turnout.wire.codec import StreamReader, StreamWriter
+from turnout.wire.neutral import Event, Failed
+
+MAX_HELD = 4 << 20
+"""Bytes held back before the first content; more is a fault."""
+
+
+class Lane(Protocol):
+    """Makes the caller's bytes out of what came."""
+
+    def take(self, chunk: bytes, events: Sequence[Event]) -> bytes:
+        """The bytes that may go out now."""
+        ...
+
+    def rest(self, events: Sequence[Event]) -> bytes:
+        """What is left at the end of the stream."""
+        ...
+
+
+class ByteLane:
+    """Forwards the upstream's own bytes, cut at event boundaries."""
+
+    __slots__ = ("_carry", "_hide_usage")
+
+    def __init__(self, *, hide_usage: bool) -> None:
+        self._carry = b""
+        self._hide_usage = hide_usage
+
+    def take(self, chunk: bytes, events: Sequence[Event]) -> bytes:
+        """Whole events of `chunk`; the reader has found no fault in them."""
+        del events
+        if self._carry:
+            chunk = self._carry + chunk
+        if chunk.endswith(b"\n\n"):
+            self._carry = b""
+            return self._shown(chunk)
+        cut = max(chunk.rfind(b"\n\n") + 2, chunk.rfind(b"\r\n\r\n") + 4, chunk.rfind(b"\r\r") + 2)
+        if cut < 5 and not chunk.startswith((b"\n\n", b"\r")):
+            self._carry = chunk
+            return b""
+        self._carry = chunk[cut:]
+        return self._shown(chunk[:cut])
+
+    def rest(self, events: Sequence[Event]) -> bytes:
+        """An event that the stream's end completed."""
+        del events
+        carry, self._carry = self._carry, b""
+        return self._shown(carry.rstrip(b"\r\n") + b"\n\n") if carry.strip() else b""
+
+    def _shown(self, data: bytes) -> bytes:
+        """Without the usage chunk that the caller did not ask for (some clients break on its empty `choices`)."""
+        if not self._hide_usage or b'"usage"' not in data:
+            return data
+        separator = b"\r\n\r\n" if b"\r\n\r\n" in data else b"\n\n"
+        blocks = data.split(separator)
+        return separator.join(block for block in blocks if not _only_usage(block))
+
+
+def _only_usage(block: bytes) -> bool:
+    _, found, data = block.partition(b"data:")
+    if not found or b'"usage"' not in data:
+        return False
+    try:
+        chunk: Json = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(chunk, dict) and not chunk.get("choices") and bool(chunk.get("usage"))
+
+
+class TranslatedLane:
+    """Writes the events in the caller's dialect."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, writer: StreamWriter) -> None:
+        self._writer = writer
+
+    def take(self, chunk: bytes, events: Sequence[Event]) -> bytes:
+        """The events, written."""
+        del chunk
+        return b"".join([self._writer.write(event) for event in events if not isinstance(event, Failed)])
+
+    def rest(self, events: Sequence[Event]) -> bytes:
+        """The last events, written."""
+        return self.take(b"", events)
+
+
+async def relay(
+    chunks: AsyncIterator[bytes],
+    reader: StreamReader,
+    lane: Lane,
+    tally: Tally,
+    outlet: Outlet,
+    headers: Headers,
+) -> bytes:
+    """Forwards the whole stream; returns the last bytes, which the caller of this function sends when all is recorded.
+
+    Raises the stream's own error. Whether another deployment may be tried is told by `outlet.committed`.
+    """
+    held: list[bytes] = []
+    held_bytes = 0
+    async for chunk in chunks:
+        events = reader.feed(chunk)
+        tally.add(events)
+        if tally.failed is not None:
+            raise in_band_error(tally.failed)
+        data = lane.take(chunk, events)
+        if tally.ended:
+            # The caller of this function reads on to the end of the body, so that the connection can be used again.
+            held.append(data)
+            return b"".join(held)
+        if outlet.committed:
+            if data:
+                await outlet.send(data)
+            continue
+        held.append(data)
+        held_bytes += len(data)
+        if tally.content:
+            if not outlet.opened:
+                await outlet.open(headers)
+            await outlet.send(b"".join(held))
+            held.clear()
+        elif held_bytes > MAX_HELD:
+            raise UpstreamBroken("The provider sent megabytes of stream without any content.")
+    events = reader.close()
+    tally.add(events)
+    held.append(lane.rest(events))
+    if not tally.content:
+        raise UpstreamBroken("The provider's stream ended without an answer.")
+    return b"".join(held)
+
+
+def in_band_error(failed: Failed) -> TurnoutError:
+    """An error event of the provider, as our error."""
+    return UpstreamRejected(
+        failed.message, upstream_status=failed.status, status=failed.status, code=failed.code or "upstream_error"
+    )

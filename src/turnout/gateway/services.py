@@ -1,0 +1,58 @@
+"""What the data plane works with: made once by the composition root, shared by all requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from turnout.catalogue.model import Deployment
+from turnout.catalogue.reload import Reloader
+from turnout.core.clock import Clock
+from turnout.core.ids import RandomBytes
+from turnout.gateway.auth import Authenticator
+from turnout.gateway.bindings import Bindings
+from turnout.gateway.journal import Journal
+from turnout.gateway.limits import Limiter
+from turnout.gateway.metrics import Metrics
+from turnout.gateway.outlet import Pinger
+from turnout.gateway.traffic import Traffic
+from turnout.gateway.vault import ReasoningVault
+from turnout.ledger.keystore import KeyStore
+from turnout.ledger.writer import Writer
+from turnout.upstream.health import Health
+from turnout.upstream.retry_budget import RetryBudget
+from turnout.upstream.transport import Transport
+
+
+class Tokenizer(Protocol):
+    """Counts tokens with a model's own tokenizer."""
+
+    async def count(self, deployment: Deployment, text: str) -> int | None:
+        """None where that model's tokenizer is not at hand."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything a request needs. The mutable parts each say at their head who owns them."""
+
+    reloader: Reloader
+    clock: Clock
+    random: Random
+    random_bytes: RandomBytes
+    session_key: bytes
+    """Keys the hash that names a conversation."""
+    auth: Authenticator
+    keys: KeyStore
+    limiter: Limiter
+    transport: Transport
+    health: Health
+    retries: RetryBudget
+    vault: ReasoningVault
+    bindings: Bindings
+    pinger: Pinger
+    writer: Writer
+    metrics: Metrics
+    traffic: Traffic
+    journal: Journal
