@@ -1,8 +1,9 @@
 """A target's quirks, applied to a body that is in this dialect already.
 
 The body that came in is never changed; a member that must change is copied on the way down to it. For Anthropic itself
-(`signed_thinking` and `keep_billing_line`) nothing is touched, with one exception: thinking without a signature can't
-be Anthropic's, is refused there, and is taken out. It comes from another model that served the conversation before.
+(`signed_thinking` and `keep_billing_line`) a body that its API takes is never touched. What it surely refuses is put
+right: thinking that another model made when it served the conversation before (it has no signature, or the vault knows
+its maker), and a thinking budget for a model that only takes adaptive thinking.
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ from typing import cast, get_args
 from turnout.core.errors import Unsupported
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Target
-from turnout.wire.anthropic.thinking import BUDGET, effort_of, nearest_level, off, placeholder, recalled, thinking_block
+from turnout.wire.anthropic.thinking import (
+    BUDGET,
+    effort_of,
+    is_anthropic,
+    nearest_level,
+    off,
+    placeholder,
+    recalled,
+    takes_effort,
+    thinking_block,
+)
 from turnout.wire.codec import Adapted, Vault
 from turnout.wire.neutral import Effort, ToolCall
 
@@ -30,9 +41,8 @@ def adapt(body: JsonObject, target: Target, vault: Vault) -> Adapted:
     dropped: list[str] = []
     if not quirks.keep_billing_line:
         _strip_billing(body, changes)
-    if quirks.unsupported:
-        _convert_thinking(body, changes, target)
-    if not quirks.signed_thinking:
+    _convert_thinking(body, changes, target)
+    if not is_anthropic(quirks):
         _fit_thinking(body, changes, target)
     _fit_history(body, changes, target, vault)
     if quirks.unsupported:
@@ -79,9 +89,9 @@ def _convert_thinking(body: JsonObject, changes: JsonObject, target: Target) -> 
             changes["thinking"] = off(quirks)
         else:
             changes["thinking"] = {"type": "enabled", "budget_tokens": budget, **rest}
-    elif kind == "enabled" and isinstance(budget, int) and "thinking.budget_tokens" in quirks.unsupported:
+    elif kind == "enabled" and isinstance(budget, int) and quirks.adaptive_thinking:
         changes["thinking"] = {"type": "adaptive", **rest}
-        if _effort(config) is None and "output_config.effort" not in quirks.unsupported:
+        if _effort(config) is None and takes_effort(quirks):
             changes["output_config"] = {**config, "effort": nearest_level(effort_of(budget), quirks)}
 
 
@@ -99,7 +109,7 @@ def _fit_thinking(body: JsonObject, changes: JsonObject, target: Target) -> None
         changes["thinking"] = off(quirks)
     config = changes.get("output_config", body.get("output_config"))
     effort = _effort(config) if isinstance(config, dict) else None
-    if isinstance(config, dict) and effort is not None:
+    if isinstance(config, dict) and effort is not None and takes_effort(quirks):
         level = nearest_level(effort, quirks)
         if level != effort:
             changes["output_config"] = {**config, "effort": level}
@@ -125,7 +135,7 @@ def _fit_history(body: JsonObject, changes: JsonObject, target: Target, vault: V
         content = message.get("content")
         if not isinstance(content, list):
             continue
-        blocks = _unsigned_out(content) if target.quirks.signed_thinking else _fit(content, target, vault, thinks)
+        blocks = _fit(content, target, vault, thinks)
         if blocks is None:
             continue
         if fitted is None:
@@ -139,41 +149,49 @@ def _kind(block: Json) -> Json:
     return block.get("type") if isinstance(block, dict) else None
 
 
-def _unsigned_out(content: list[Json]) -> list[Json] | None:
-    """The blocks without thinking that lacks a signature; None where there is none such."""
-    for block in content:
-        if isinstance(block, dict) and block.get("type") == "thinking" and not block.get("signature"):
-            return [
-                b for b in content if not (isinstance(b, dict) and _kind(b) == "thinking" and not b.get("signature"))
-            ]
-    return None
-
-
 def _fit(content: list[Json], target: Target, vault: Vault, thinks: bool) -> list[Json] | None:
-    """The blocks of an assistant turn as a target without Anthropic's signatures takes them; None: as they are."""
+    """The blocks of an assistant turn as the target takes them; None: as they are."""
+    quirks = target.quirks
     has_thinking = any(_kind(block) in _THINKING for block in content)
-    calls = [block for block in content if isinstance(block, dict) and block.get("type") == "tool_use"]
-    wanted = bool(calls) and thinks and target.quirks.foreign_thinking == "placeholder"
-    if not wanted:
-        return [block for block in content if _kind(block) not in _THINKING] if has_thinking else None
-    if any(_kind(block) == "thinking" for block in content):
-        # It may be the target's own, which must return unchanged; signatures are not checked there.
-        if not any(_kind(block) == "redacted_thinking" for block in content):
-            return None
-        return [block for block in content if _kind(block) != "redacted_thinking"]
-    rest = [block for block in content if _kind(block) not in _THINKING]
-    lost = [ToolCall(id=str(call.get("id", "")), name="", arguments="") for call in calls]
-    found = recalled(lost, target, vault)
-    head: list[Json] = [thinking_block(part) for part in found] or [placeholder(target.quirks)]
-    return head + rest
+    demanded = thinks and quirks.foreign_thinking == "placeholder"
+    if not has_thinking and not demanded:
+        return None
+    calls = [
+        ToolCall(id=str(block.get("id", "")), name="", arguments="")
+        for block in content
+        if isinstance(block, dict) and block.get("type") == "tool_use"
+    ]
+    demanded = demanded and bool(calls)
+    foreign = has_thinking and _is_foreign(calls, target, vault)
+    kept = [
+        block for block in content if _keeps(block, target, demanded) and not (foreign and _kind(block) in _THINKING)
+    ]
+    if demanded and not any(_kind(block) in _THINKING for block in kept):
+        found = recalled(calls, target, vault)
+        head: list[Json] = [thinking_block(part) for part in found] or [placeholder(quirks)]
+        return head + kept
+    return kept if len(kept) < len(content) else None
+
+
+def _is_foreign(calls: list[ToolCall], target: Target, vault: Vault) -> bool:
+    """Whether the vault knows that another provider made the thinking of this turn."""
+    origins = {part.origin for call in calls for part in vault(call.id)}
+    return bool(origins - {None}) and target.provider not in origins
+
+
+def _keeps(block: Json, target: Target, demanded: bool) -> bool:
+    """Whether a block may go to the target, as far as the block itself shows."""
+    if not isinstance(block, dict) or block.get("type") not in _THINKING:
+        return True
+    if block["type"] == "redacted_thinking":
+        return is_anthropic(target.quirks)
+    return demanded or (target.quirks.signed_thinking and bool(block.get("signature")))
 
 
 def _leave_out(body: JsonObject, changes: JsonObject, target: Target, dropped: list[str]) -> None:
     """Takes out what the target refuses, or says which field it is. Names with a dot mean a member."""
     for name in sorted(target.quirks.unsupported):
         outer, _, inner = name.partition(".")
-        if outer == "thinking" and inner:
-            continue  # converted, not left out
         value = changes.get(outer, body.get(outer))
         if value is None or (inner and (not isinstance(value, dict) or value.get(inner) is None)):
             continue

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from turnout.core.errors import Unsupported
 from turnout.core.json import Json, JsonMap, JsonObject
 from turnout.core.target import Dialect, Target
-from turnout.wire.anthropic.thinking import Plan, off, plan
+from turnout.wire.anthropic.thinking import Plan, is_anthropic, off, plan
 from turnout.wire.anthropic.turns import render_turns
 from turnout.wire.codec import Vault
 from turnout.wire.neutral import HostedTool, Rendered, Request, Tool, ToolChoice
@@ -91,7 +91,7 @@ def render_request(request: Request, target: Target, vault: Vault) -> Rendered:
     max_tokens = _max_tokens(request, target)
     thinking = _plan(request, target, max_tokens, gate)
     conversation = render_turns(request, target, vault, thinking.on)
-    if conversation.unthought and target.quirks.signed_thinking and _has_budget(thinking):
+    if conversation.unthought and is_anthropic(target.quirks) and _has_budget(thinking):
         # With a budget, a running tool loop without its thinking blocks is refused, and they are lost.
         gate.note("reasoning")
         thinking = Plan(off(target.quirks), thinking.effort, False)
@@ -178,7 +178,7 @@ def _add_thinking(body: dict[str, Json], request: Request, thinking: Plan, gate:
 
 def _add_sampling(body: dict[str, Json], request: Request, target: Target, thinking: Plan, gate: _Gate) -> None:
     # Anthropic's own models, while they think, take a temperature of 1 only, and no top_k.
-    fixed = thinking.on and target.quirks.signed_thinking
+    fixed = thinking.on and is_anthropic(target.quirks)
     temperature = request.temperature
     if temperature is not None and gate.takes("temperature", "temperature"):
         if temperature > 1:
@@ -243,7 +243,7 @@ def _tool_choice(request: Request, target: Target, thinking: Plan, gate: _Gate) 
         if allowed == "never":
             gate.refuse("tool_choice", "This model can't be made to call a tool.")
             choice = ToolChoice(mode="auto")
-        elif thinking.on and (allowed == "not_thinking" or target.quirks.signed_thinking):
+        elif thinking.on and (allowed == "not_thinking" or is_anthropic(target.quirks)):
             if request.reasoning is None:
                 thinking = Plan({"type": "disabled"}, None, False)  # it thinks by default; nobody asked for it
             elif gate.may_drop("reasoning"):

@@ -5,8 +5,9 @@ turn that calls a tool, unless thinking is switched off, and does not check its 
 https://platform.claude.com/docs/en/build-with-claude/extended-thinking
 https://github.com/musistudio/claude-code-router/pull/1639
 
-Names in `Quirks.unsupported` that are read here: `thinking` (it can't think), `thinking.adaptive` (budgets only),
-`thinking.budget_tokens` (adaptive only: Claude Opus 4.7 and later), `output_config.effort`.
+A model with the quirk `adaptive_thinking` gets `{type: adaptive}` and an effort; any other gets a budget, and an effort
+too where the catalogue says which efforts it takes. Names in `Quirks.unsupported` that are read here: `thinking` (it
+can't think), `thinking.adaptive` (a body of this dialect that says so gets a budget) and `output_config.effort`.
 """
 
 from __future__ import annotations
@@ -51,22 +52,30 @@ def plan(reasoning: Reasoning | None, quirks: Quirks, max_tokens: int) -> Plan:
         return Plan(None, None, quirks.thinking_default)
     if reasoning.enabled is False or reasoning.effort == "none":
         return Plan({"type": "disabled"}, None, False)
-    budgets_only = "thinking.adaptive" in quirks.unsupported
     effort = reasoning.effort
     budget = reasoning.budget_tokens
-    if budget is not None and "thinking.budget_tokens" in quirks.unsupported:
-        effort, budget = effort or effort_of(budget), None
-    if budget is None and budgets_only:
+    if quirks.adaptive_thinking:
+        effort, budget = effort or (effort_of(budget) if budget is not None else None), None
+    elif budget is None:
         budget = min(BUDGET.get(effort or "medium", 8192), max_tokens // 2)
-    level = None
-    if effort is not None and "output_config.effort" not in quirks.unsupported:
-        level = nearest_level(effort, quirks)
+    level = nearest_level(effort, quirks) if effort is not None and takes_effort(quirks) else None
     if budget is None:
         return Plan({"type": "adaptive"}, level, True)
     budget = min(budget, max_tokens - 1)
     if budget < quirks.min_thinking_budget:
         return Plan(off(quirks), None, False)
     return Plan({"type": "enabled", "budget_tokens": budget}, level, True)
+
+
+def is_anthropic(quirks: Quirks) -> bool:
+    """Whether the target is Anthropic itself, or passes everything on to it."""
+    return quirks.signed_thinking and quirks.keep_billing_line
+
+
+def takes_effort(quirks: Quirks) -> bool:
+    """Whether the target knows `output_config.effort`."""
+    known = quirks.adaptive_thinking or quirks.effort_levels != _NORM
+    return known and "output_config.effort" not in quirks.unsupported
 
 
 def off(quirks: Quirks) -> JsonObject | None:
@@ -92,14 +101,15 @@ def nearest_level(effort: Effort, quirks: Quirks) -> str:
 def may_return(part: Thinking, target: Target, *, calls_tools: bool, from_anthropic: bool) -> bool:
     """Whether a thinking part of the history may be sent to `target`."""
     quirks = target.quirks
+    own = part.origin == target.provider
     if part.encrypted is not None and not part.text:
-        known = part.origin == target.provider or (part.origin is None and from_anthropic and part.item_id is None)
-        return known and quirks.signed_thinking
-    if quirks.signed_thinking:
-        return bool(part.signature) and part.origin in (None, target.provider)
-    if part.origin is None:
-        return calls_tools and quirks.foreign_thinking == "placeholder"
-    return part.origin == target.provider
+        sent_here = part.origin is None and from_anthropic and part.item_id is None
+        return (own and quirks.signed_thinking) or (sent_here and is_anthropic(quirks))
+    if not own and part.origin is not None:
+        return False
+    if calls_tools and quirks.foreign_thinking == "placeholder":
+        return True  # the text is worth more than a placeholder, and no signature is checked there
+    return quirks.signed_thinking and bool(part.signature)
 
 
 def recalled(calls: Sequence[ToolCall], target: Target, vault: Vault) -> list[Thinking]:

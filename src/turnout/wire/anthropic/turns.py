@@ -5,7 +5,7 @@ Rules
    as a system reminder: only the newest models take system turns inside a conversation, and hoisting them to the
    head would change their meaning and the cached prefix.
 2. Adjacent messages of one side become one turn; tool results stand first in theirs, as the API demands.
-3. Empty and blank texts are left out, because they are refused. A conversation starts with a user turn; where it does not, a
+3. Empty and blank texts are left out, because they are refused. A conversation starts with a user turn; where not, a
    turn of one dot is put before it. Without any turn, the system text becomes the user's.
 4. Cache markers stay on the block they stood on.
 """
