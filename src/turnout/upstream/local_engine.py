@@ -55,7 +55,8 @@ class LocalEngine:
         self.model_name = weights.name
         self.api_key = Secret(random_bytes(24).hex())
         self.base_url = ""
-        """`http://127.0.0.1:PORT/v1` once started; empty before."""
+        """`http://127.0.0.1:PORT` once started; empty before. Endpoints: `/v1/chat/completions`, `/v1/completions`,
+        and `/v1/messages/count_tokens` and `/v1/chat/completions/input_tokens` to count tokens."""
         self.context = context
         """Tokens of prompt and answer together; the real number once started."""
         self.supports_tools = False
@@ -96,7 +97,7 @@ class LocalEngine:
         except BaseException:
             await self.close()
             raise
-        self.base_url = f"{cast(str, ready['address'])}/v1"
+        self.base_url = cast(str, ready["address"])
         self.context = cast(int, ready["context"])
         self.supports_tools = cast(bool, ready["tools"])
 
