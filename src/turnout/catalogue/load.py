@@ -23,6 +23,8 @@ from turnout.core.settings_model import Settings
 from turnout.core.target import Dialect, Quirks
 from turnout.core.toml_table import Problems
 
+EMBEDDED_BASE = "embedded:"
+"""Stands where a URL would: the embedded model's address is known only while it runs."""
 _EMBEDDED_ENDPOINTS: Mapping[Dialect, str] = {
     Dialect.OPENAI_CHAT: "{base}/v1/chat/completions",
     Dialect.OPENAI_COMPLETIONS: "{base}/v1/completions",
@@ -79,7 +81,7 @@ def _embedded(preset: Preset) -> Provider:
         name=LOCAL,
         preset=preset.name,
         title=preset.title,
-        base_url="",
+        base_url=EMBEDDED_BASE,
         endpoints=_EMBEDDED_ENDPOINTS,
         auth="none",
         embedded=True,

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from turnout.catalogue.load import LocalModel, build_catalogue
 from turnout.catalogue.model import Catalogue
 from turnout.core.problems import ConfigProblems, Problem
-from turnout.core.secret_source import config_dir, read_given_keys
+from turnout.core.secret_source import GivenKey, config_dir, read_given_keys
 from turnout.core.settings import read_settings
 from turnout.core.settings_model import Settings
 
@@ -27,6 +27,8 @@ class Loaded:
 
     settings: Settings
     catalogue: Catalogue
+    given_keys: tuple[GivenKey, ...] = ()
+    """The `[[keys]]` with their secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +63,9 @@ def load(path: Path | None, environ: Mapping[str, str], *, local_model: LocalMod
 def loaded_from(settings: Settings, environ: Mapping[str, str], *, local_model: LocalModel | None) -> Loaded:
     """The same for settings that are read already."""
     problems: list[Problem] = []
+    given_keys: tuple[GivenKey, ...] = ()
     try:
-        read_given_keys(settings, environ)
+        given_keys = read_given_keys(settings, environ)
     except ConfigProblems as error:
         problems.extend(error.problems)
     try:
@@ -71,7 +74,7 @@ def loaded_from(settings: Settings, environ: Mapping[str, str], *, local_model: 
         raise ConfigProblems([*problems, *error.problems]) from error
     if problems:
         raise ConfigProblems(problems)
-    return Loaded(settings=settings, catalogue=catalogue)
+    return Loaded(settings=settings, catalogue=catalogue, given_keys=given_keys)
 
 
 class Reloader:
@@ -83,30 +86,34 @@ class Reloader:
         self._environ = environ
         self._local_model = local_model
         self.current = load(path, environ, local_model=local_model)
-        self._stamps = self._look()
-        self._hash = self._digest()
+        self._remember()
 
     def changed(self) -> bool:
         """Whether the files hold something else than at the last reading. Cheap while time and size stay equal."""
         stamps = self._look()
         if stamps == self._stamps:
             return False
+        if self._digest() != self._hash:
+            return True
         self._stamps = stamps
-        return self._digest() != self._hash
+        return False
 
     def reload(self) -> ReloadResult:
         """Reads again; swaps if all is well, else keeps what is in use and says why."""
-        self._stamps, self._hash = self._look(), self._digest()
+        watched = self._files()
+        self._remember()
         try:
             new = load(self._path, self._environ, local_model=self._local_model)
         except ConfigProblems as error:
             return ReloadResult(swapped=False, problems=error.problems)
         running = self.current.settings
         waiting = tuple(name for name, value in _RESTART if value(new.settings) != value(running))
-        swapped = Loaded(settings=_with_fixed(new.settings, running), catalogue=new.catalogue)
+        swapped = dataclasses.replace(new, settings=_with_fixed(new.settings, running))
         if swapped == self.current:
             return ReloadResult(swapped=False, needs_restart=waiting)
         self.current = swapped
+        if self._files() != watched:
+            self._remember()
         return ReloadResult(swapped=True, needs_restart=waiting)
 
     def _files(self) -> list[Path]:
@@ -116,6 +123,10 @@ class Reloader:
         settings = self.current.settings
         sources = [entry.api_key for entry in settings.providers.values()] + [key.secret for key in settings.keys]
         return [self._path, *(config_dir(settings) / source.file for source in sources if source.file)]
+
+    def _remember(self) -> None:
+        """Takes the look of the files before they are read, so that a write during the reading is noticed later."""
+        self._stamps, self._hash = self._look(), self._digest()
 
     def _look(self) -> tuple[_Stamp, ...]:
         return tuple(_stamp(path) for path in self._files())
