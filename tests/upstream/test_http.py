@@ -11,7 +11,7 @@ from calls import KEY, QUICK, provider, request
 
 from turnout.catalogue.model import Timeouts
 from turnout.core.errors import UpstreamBroken, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from turnout.double import Answer, Double, Received, Reply, Send, Stall, Wait, faults, json, openai, raw, text
+from turnout.double import Answer, Close, Double, Received, Reply, Send, Stall, Wait, faults, json, openai, raw, text
 from turnout.upstream.http import HttpTransport
 
 LONG = Answer(text=" ".join(["word"] * 60))
@@ -53,7 +53,7 @@ def test_a_whole_answer_arrives_byte_for_byte() -> None:
         response = await transport.send(request(double.url))
         body = await response.read(1 << 20)
         response.close()
-        assert (200, "application/json") == (response.status, response.headers["Content-Type"])
+        assert (response.status, response.headers["Content-Type"]) == (200, "application/json")
         assert openai.chat().content == body
         assert transport.connections_in_use == 0
 
@@ -156,13 +156,18 @@ def test_a_handshake_that_stalls_is_unreachable() -> None:
     """F5: a server that takes the connection and never speaks TLS is given up after the connect timeout."""
 
     async def main() -> None:
-        stalled = await asyncio.start_server(lambda _r, _w: asyncio.sleep(30), "127.0.0.1", 0)
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        stalled = await asyncio.start_server(mute, "127.0.0.1", 0)
         url = f"https://127.0.0.1:{stalled.sockets[0].getsockname()[1]}"
         transport = HttpTransport([provider(url)])
         with pytest.raises(UpstreamUnreachable):
             await transport.send(request(url, timeouts=Timeouts(connect=0.1)))
         await transport.close()
         stalled.close()
+        await asyncio.sleep(0.02)
 
     asyncio.run(main())
 
@@ -174,7 +179,7 @@ def test_a_server_without_tls_is_unreachable() -> None:
         url = double.url.replace("http:", "https:")
         transport.reload([provider(url)])
         with pytest.raises(UpstreamUnreachable):
-            await transport.send(request(url))
+            await transport.send(request(url, timeouts=Timeouts(connect=0.1)))
         assert not double.requests
 
     against([openai.chat()], act)
@@ -190,8 +195,8 @@ def test_a_redirect_is_not_followed_and_the_key_stays_here() -> None:
             response = await transport.send(request(double.url))
             await response.read(100)
             response.close()
-            assert 302 == response.status
-            assert [] == attacker.connections
+            assert response.status == 302
+            assert attacker.connections == []
 
     against([], act)
 
@@ -214,7 +219,7 @@ def test_a_finished_connection_is_used_again() -> None:
         await read_all(transport, double.url)
         await read_all(transport, double.url)
 
-    assert 1 == len(against([openai.chat(), STREAM], act).connections)
+    assert len(against([openai.chat(), STREAM], act).connections) == 1
 
 
 def test_a_body_over_the_limit_is_refused() -> None:
@@ -224,7 +229,7 @@ def test_a_body_over_the_limit_is_refused() -> None:
         for limit, fits in ((11, True), (10, True), (9, False)):
             response = await transport.send(request(double.url))
             if fits:
-                assert b"x" * 10 == await response.read(limit)
+                assert await response.read(limit) == b"x" * 10
             else:
                 with pytest.raises(UpstreamBroken):
                     await response.read(limit)
@@ -266,7 +271,7 @@ def test_pings_keep_an_idle_stream_alive() -> None:
 
     async def act(transport: HttpTransport, double: Double) -> None:
         body = await read_all(transport, double.url, Timeouts(idle=0.12, total=5))
-        assert b": ping\n\n" * 8 == body
+        assert body == b": ping\n\n" * 8
 
     against([Reply(framing="chunked", body=tuple(steps))], act)
 
@@ -344,7 +349,7 @@ def test_a_stale_pooled_connection_is_told_apart() -> None:
         with pytest.raises(UpstreamBroken) as caught:
             await read_all(transport, double.url)
         assert caught.value.stale
-        assert [1, 1] == [request.connection for request in double.requests]
+        assert [request.connection for request in double.requests] == [1, 1]
 
     against([openai.chat(), faults.close_before_headers()], act)
 
@@ -369,7 +374,7 @@ def test_a_pooled_connection_that_ends_inside_the_status_line_is_not_stale() -> 
             await read_all(transport, double.url)
         assert not caught.value.stale
 
-    against([openai.chat(), Reply(framing="raw", body=(Send(b"HTTP/1.1 200 OK\r\nx-a: b\r\n"), *raw(b"").body[1:]))], act)
+    against([openai.chat(), Reply(framing="raw", body=(Send(b"HTTP/1.1 200 OK\r\nx-a: b\r\n"), Close()))], act)
 
 
 def test_an_answer_nobody_asked_for_reaches_no_other_request() -> None:
@@ -380,7 +385,7 @@ def test_an_answer_nobody_asked_for_reaches_no_other_request() -> None:
         assert good == await read_all(transport, double.url)
         await asyncio.sleep(0.1)
         assert good == await read_all(transport, double.url)
-        assert 2 == len(double.connections)
+        assert len(double.connections) == 2
 
     against([faults.second_answer(openai.chat()), openai.chat()], act)
 
@@ -398,9 +403,7 @@ def test_500_random_cancels_leak_nothing_and_mix_nothing() -> None:
 
     async def act(transport: HttpTransport, double: Double) -> None:
         async def call(number: int) -> None:
-            response = await transport.send(
-                request(double.url, body=b'{"model":"m%d"}' % number, timeouts=Timeouts())
-            )
+            response = await transport.send(request(double.url, body=b'{"model":"m%d"}' % number, timeouts=Timeouts()))
             try:
                 body = b"".join([chunk async for chunk in response.chunks()])
             finally:
@@ -415,12 +418,12 @@ def test_500_random_cancels_leak_nothing_and_mix_nothing() -> None:
                 if rng.random() < 0.8:
                     loop.call_later(rng.random() * 0.03, task.cancel)
             results = await asyncio.gather(*calls, return_exceptions=True)
-            assert [] == [r for r in results if r is not None and not isinstance(r, asyncio.CancelledError)]
+            assert [r for r in results if r is not None and not isinstance(r, asyncio.CancelledError)] == []
         assert transport.connections_in_use == 0
         await asyncio.sleep(0.05)
         doubles_own = sum(connection.closed_at is None for connection in double.connections)
         assert before + doubles_own >= len(asyncio.all_tasks())
-        assert b"<m9999>" * 6 == await read_own(transport, double)
+        assert await read_own(transport, double) == b"<m9999>" * 6
 
     async def read_own(transport: HttpTransport, double: Double) -> bytes:
         response = await transport.send(request(double.url, body=b'{"model":"m9999"}', timeouts=Timeouts()))

@@ -40,14 +40,21 @@ class EgressPolicy:
     """What may be connected to. `origins` maps host and port to whether a private address is fine there."""
 
     origins: Mapping[Origin, bool] = field(default_factory=dict[Origin, bool])
+    _refused: dict[Origin, str] = field(default_factory=dict[Origin, str], init=False)
+    """Origins whose host is an address that may not be connected to; looked at on every request."""
+
+    def __post_init__(self) -> None:
+        for origin, private in self.origins.items():
+            literal = parse_address(origin[0])
+            if literal is not None and (reason := refusal_of_address(literal, private)) is not None:
+                self._refused[origin] = reason
 
     def refusal_of_origin(self, host: str, port: int) -> str | None:
         """Why no connection to `host` may be tried, or None when it may."""
-        private = self.origins.get((host, port))
-        if private is None:
+        origin = (host, port)
+        if origin not in self.origins:
             return f"'{host}:{port}' is not the address of any configured provider."
-        literal = parse_address(host)
-        return None if literal is None else refusal_of_address(literal, private)
+        return self._refused.get(origin)
 
     def refusal_of(self, host: str, port: int, address: str) -> str | None:
         """Why a connection to `host` may not go to `address`, or None when it may."""

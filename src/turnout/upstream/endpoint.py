@@ -65,9 +65,8 @@ def headers_for(deployment: Deployment, dialect: Dialect, passthrough: Mapping[s
 def _filled(template: str, deployment: Deployment, method: str) -> str:
     # `/` stays: OpenRouter and Vertex have it in model names that stand in a path
     model = quote(deployment.model, safe="/:@.-_~")
-    return (
-        template.replace("{base}", deployment.provider.base_url).replace("{model}", model).replace("{method}", method)
-    )
+    based = template.replace("{base}", deployment.provider.base_url)
+    return based.replace("{model}", model).replace("{method}", method)
 
 
 def _with_query(url: str, query: Mapping[str, str]) -> str:

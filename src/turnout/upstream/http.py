@@ -15,6 +15,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import lru_cache
+from io import BytesIO
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -29,6 +30,7 @@ from turnout.upstream.transport import UpstreamRequest
 _READ_BUFFER = 64 * 1024
 """Bytes held for a slow reader before the socket is paused (aiohttp pauses at twice this)."""
 _MAX_HEADER = 16 * 1024
+_LARGE_BODY = 1 << 20
 _PLAIN_ENCODINGS = ("", "identity")
 
 
@@ -157,7 +159,7 @@ class HttpTransport:
         )
         self._loop = asyncio.get_running_loop()
         # Both hold one entry for each configured URL or timeout.
-        self._url = lru_cache(maxsize=4096)(_parse_url)
+        self._url = lru_cache(maxsize=4096)(URL)
         self._timeout = lru_cache(maxsize=256)(_connect_timeout)
 
     async def send(self, request: UpstreamRequest) -> HttpResponse:
@@ -170,7 +172,7 @@ class HttpTransport:
                 response = await self._session.request(
                     request.method,
                     url,
-                    data=request.body or None,
+                    data=_payload(request.body),
                     headers=request.headers,
                     allow_redirects=False,
                     timeout=self._timeout(timeouts.connect),
@@ -200,8 +202,9 @@ class HttpTransport:
         await self._connector.guard.close()
 
 
-def _parse_url(url: str) -> URL:
-    return URL(url, encoded=True)
+def _payload(body: bytes) -> bytes | BytesIO | None:
+    # Large bodies are written in pieces, so that one upload does not hold up the loop (aiohttp warns of it).
+    return BytesIO(body) if len(body) > _LARGE_BODY else body or None
 
 
 def _connect_timeout(seconds: float) -> aiohttp.ClientTimeout:
