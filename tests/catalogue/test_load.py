@@ -49,7 +49,7 @@ def test_with_nothing_at_all_the_embedded_model_answers() -> None:
         assert _targets(catalogue, name) == ["local/smollm2-135m-instruct"]
     assert catalogue.default_route == "local"
     assert deployment.provider.embedded
-    assert deployment.provider.base_url == ""
+    assert deployment.provider.base_url == "embedded:"
     assert deployment.endpoints == {
         Dialect.OPENAI_CHAT: "{base}/v1/chat/completions",
         Dialect.OPENAI_COMPLETIONS: "{base}/v1/completions",

@@ -53,7 +53,7 @@ def test_a_good_configuration_is_summed_up_without_secrets(tmp_path: Path, monke
     monkeypatch.setenv("APP_KEY", "tn-very-secret-key")
     (tmp_path / "turnout.toml").write_text(
         '[providers.house]\npreset = "vllm"\nmodels = ["a"]\n[routes.fast]\ntargets = ["house/a", "openai/gpt-5.5"]\n'
-        '[[keys]]\nname = "app"\nsecret_env = "APP_KEY"\n'
+        '[[keys]]\nname = "app"\nsecret_env = "APP_KEY"\n[aliases]\nquick = "fast"\n'
     )
     result = _run()
 
@@ -61,6 +61,8 @@ def test_a_good_configuration_is_summed_up_without_secrets(tmp_path: Path, monke
     assert "openai: https://api.openai.com/v1, key from OPENAI_API_KEY, US" in result.stdout
     assert "house: http://127.0.0.1:8000, no key, self" in result.stdout
     assert "fast: house/a then openai/gpt-5.5" in result.stdout
+    assert "1 route\n" in result.stdout, "an alias is not counted as a route"
+    assert "quick -> fast" in result.stdout
     assert "app (user)" in result.stdout
     assert "warning: the context of 'house/a' is not known" in result.stdout
     assert "very-secret" not in result.output

@@ -57,7 +57,9 @@ def summary(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
     origins = _key_origins(settings, environ)
     yield from _section("provider", (_provider(p, origins.get(p.name)) for p in catalogue.providers.values()))
     yield from _section("deployment", _deployments(catalogue))
-    yield from _section("route", (_route(r) for r in catalogue.routes.values() if not r.implicit))
+    yield from _section(
+        "route", (_route(r) for name, r in catalogue.routes.items() if not r.implicit and r.name == name)
+    )
     yield from _section("alias", (f"{alias} -> {name}" for alias, name in settings.aliases.items()))
     yield from _section("key", (f"{key.name} ({key.role})" for key in settings.keys))
 
