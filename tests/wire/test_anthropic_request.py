@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 
+import orjson
 import pytest
 
 from turnout.core.errors import InvalidField, Unsupported
@@ -531,6 +532,44 @@ def test_a_schema_for_the_answer_is_written():
     assert render(chat(output=output))["output_config"] == {
         "format": {"type": "json_schema", "schema": {"type": "object"}}
     }
+
+
+@pytest.mark.parametrize(
+    "fields, name",
+    [({"temperature": 0.5}, "temperature"), ({"top_p": 0.5}, "top_p"), ({"top_k": 5}, "top_k")],
+)
+def test_sampling_is_refused_while_claude_thinks(fields: dict, name: str):
+    """Anthropic takes a temperature of 1 and no top_k beside thinking; other providers of the dialect don't care."""
+    request = chat(reasoning=Reasoning(effort="low"), max_tokens=9000, **fields)
+
+    with pytest.raises(Unsupported) as caught:
+        render(request)
+    assert caught.value.param == name
+    assert name not in render(request, with_drop(CLAUDE, name))
+    assert render(request, DEEPSEEK)[name] == fields[name]
+    assert render(chat(**fields))[name] == fields[name]
+
+
+def test_models_that_can_not_think_or_be_forced_say_so():
+    """The catalogue knows them, and the caller hears it in the caller's words."""
+    forced = chat(tools=(TOOL,), tool_choice=ToolChoice(mode="named", name="f"))
+    never = dataclasses.replace(CLAUDE, quirks=dataclasses.replace(OWN, forced_tool_choice="never"))
+    dull = dataclasses.replace(CLAUDE, quirks=dataclasses.replace(OWN, unsupported=frozenset({"thinking"})))
+
+    with pytest.raises(Unsupported, match="tool_choice"):
+        render(forced, never)
+    assert render(forced, with_drop(never, "tool_choice"))["tool_choice"] == {"type": "auto"}
+    with pytest.raises(Unsupported, match="reasoning_effort"):
+        render(chat(reasoning=Reasoning(effort="high")), dull)
+    assert "thinking" not in render(chat(reasoning=Reasoning(effort="none")), dull)
+
+
+def test_a_result_block_without_a_neutral_form_is_quoted():
+    """Search results inside a tool result stay readable for every target."""
+    block = {"type": "search_result", "source": "s", "title": "t", "content": []}
+    request = parse(**_in_message({"type": "tool_result", "tool_use_id": "a", "content": [block]}))
+
+    assert orjson.loads(request.messages[1].parts[0].content[0].text) == block
 
 
 # ---- thinking in the history -------------------------------------------------------------

@@ -404,6 +404,43 @@ def test_a_block_of_another_dialect_is_skipped():
     assert assemble(read([write(events)])[0], Dialect.ANTHROPIC).parts == (Text(text="hi"),)
 
 
+def test_free_text_of_a_custom_tool_becomes_an_object():
+    """The dialect knows JSON input only, so free text waits for its end and stands under one name."""
+    events: list[Event] = [
+        Started("x", "m"),
+        PartStarted(0, "tool_call", None, "patch", custom=True),
+        PartDelta(0, "*** Be"),
+        PartDelta(0, 'gin "x"'),
+        PartStopped(0),
+        Finished("tool_calls"),
+        Ended(),
+    ]
+    (call,) = assemble(read([write(events)])[0], Dialect.ANTHROPIC).parts
+
+    assert json.loads(call.arguments) == {"input": '*** Begin "x"'}
+    assert call.id == "toolu_abc_0"
+
+
+def test_comments_and_unfinished_last_events_are_read():
+    """A comment is a sign of life; a last event without its blank line counts."""
+    data = b": keep-alive\n\n" + sse(START, delta(), STOP).rstrip(b"\n")
+    events, error = read([data])
+
+    assert error is None and events[0] == Ping() and events[-1] == Ended()
+
+
+def test_deltas_of_an_unknown_block_are_collected():
+    """Whatever its deltas are called, a block is carried with what they added."""
+    start = {"type": "content_block_start", "index": 0, "content_block": {"type": "compaction", "content": None}}
+    more = {"type": "content_block_delta", "index": 0, "delta": {"type": "compaction_delta", "content": "short"}}
+    stop = {"type": "content_block_stop", "index": 0}
+    events, _ = read([sse(START, start, more, more, stop, delta(), STOP)])
+
+    (block,) = assemble(events, Dialect.ANTHROPIC).parts
+    assert block.raw == {"type": "compaction", "content": "shortshort"}
+    assert assemble(read([write(events)])[0], Dialect.ANTHROPIC).parts == (block,)
+
+
 TEXTS = st.lists(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8), min_size=1, max_size=4)
 
 
