@@ -37,6 +37,7 @@ def generate_stream(answer: Answer = Answer()) -> Reply:  # noqa: B008
     for word in words(answer.text):
         parts.append({"text": word})
     parts += [_call(tool) for tool in answer.tools]
+    parts = parts or [{"text": ""}]  # the finish reason needs a chunk to stand in
     last = len(parts) - 1
     frames: list[bytes] = []
     for number, part in enumerate(parts):

@@ -48,7 +48,7 @@ def chat_stream(answer: Answer = Answer(), *, usage: bool = True, interleave: bo
 def completion(answer: Answer = Answer()) -> Reply:  # noqa: B008
     """A legacy text completion, whole."""
     body = _chat_head(answer, "text_completion")
-    body["choices"] = [{"index": 0, "text": answer.text, "logprobs": None, "finish_reason": _FINISH[answer.ending]}]
+    body["choices"] = [{"index": 0, "text": answer.text, "logprobs": None, "finish_reason": _text_finish(answer)}]
     if (usage := chat_usage(answer)) is not None:
         body["usage"] = usage
     return _billed(json(dumps(body)), answer.tokens)
@@ -59,9 +59,9 @@ def completion_stream(answer: Answer = Answer()) -> Reply:  # noqa: B008
     head = _chat_head(answer, "text_completion")
     frames: list[bytes] = []
     for word in words(answer.text):
-        frames.append(frame({**head, "choices": [{"index": 0, "text": word, "finish_reason": None}]}))
-    finish = _FINISH[answer.ending]
-    frames.append(frame({**head, "choices": [{"index": 0, "text": "", "finish_reason": finish}]}))
+        frames.append(frame({**head, "choices": [{"index": 0, "text": word, "logprobs": None, "finish_reason": None}]}))
+    finish = _text_finish(answer)
+    frames.append(frame({**head, "choices": [{"index": 0, "text": "", "logprobs": None, "finish_reason": finish}]}))
     if (usage := chat_usage(answer)) is not None:
         frames.append(frame({**head, "choices": [], "usage": usage}))
     return sse([*frames, DONE], tokens=answer.tokens)
@@ -99,6 +99,11 @@ def chat_usage(answer: Answer) -> Json:
         "prompt_tokens_details": prompt,
         "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
     }
+
+
+def _text_finish(answer: Answer) -> str:
+    """Legacy completions know no tools."""
+    return "stop" if answer.ending == "tools" else _FINISH[answer.ending]
 
 
 def _billed(reply: Reply, tokens: Tokens | None) -> Reply:
