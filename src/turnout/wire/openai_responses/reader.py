@@ -3,8 +3,8 @@
 Source: openai-python 3.54 `types/responses/response_stream_event.py`. Servers that imitate the API leave things
 out, so:
 
-1. A part opens at its first delta. What the deltas did not bring is taken from the `done` event, the finished item,
-   or, where nothing at all came before, from the response in the terminal event.
+1. A text opens where it is announced, or at its first delta; reasoning at its first delta. What the deltas did not
+   bring is taken from the `done` event, the finished item, or at last from the response in the terminal event.
 2. A call opens at `output_item.added`, where its name stands; without a name it waits for `output_item.done`.
 3. Reasoning is one part per item; a summary and the reasoning itself are two parts with one `item_id`. The parts of a
    summary are separated by a blank line.
@@ -173,6 +173,8 @@ class ResponsesReader:
                 self._item_done(self._item(body, item), body.get("output_index"), item, out)
         elif kind == "response.output_text.annotation.added":
             self._annotation(body, out)
+        elif kind == "response.content_part.added":
+            self._content_added(body, out)
         elif kind == "response.content_part.done":
             self._content_done(body, out)
         elif kind in _BEGINNINGS:
@@ -228,7 +230,9 @@ class ResponsesReader:
         by_id = {raw["id"]: raw for raw in items if isinstance(raw.get("id"), str)}
         for key, item in list(self._items.items()):
             if not item.over:
-                self._item_done(item, key, by_id.get(item.item_id, {}), out)
+                placed = items[key] if isinstance(key, int) and 0 <= key < len(items) else {}
+                raw = by_id.get(item.item_id, placed)
+                self._item_done(item, key, raw if raw.get("type") == item.kind else {}, out)
 
     def _usage(self, response: JsonMap, out: list[Event]) -> None:
         usage = parse_usage(response, self._target.quirks)
@@ -334,6 +338,14 @@ class ResponsesReader:
         if isinstance(found, dict) and part is not None:
             part.annotations += 1
             out.append(PartSigned(part.index, annotation=found))
+
+    def _content_added(self, body: JsonMap, out: list[Event]) -> None:
+        raw = body.get("part")
+        kind = raw.get("type") if isinstance(raw, dict) else None
+        if kind in ("output_text", "refusal"):
+            family = "refusal" if kind == "refusal" else "text"
+            if (body.get("output_index"), body.get("content_index"), family) not in self._parts:
+                self._open(body, family, "content_index", out)
 
     def _content_done(self, body: JsonMap, out: list[Event]) -> None:
         raw = body.get("part")
