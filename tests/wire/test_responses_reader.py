@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from turnout.core.errors import UpstreamBroken
 from turnout.core.target import Dialect, Quirks, Target
@@ -31,6 +34,11 @@ from turnout.wire.state import StreamState
 
 FOLDER = Path(__file__).parent / "transcripts" / "openai_responses"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.sse"))
+KEYS = (
+    "type", "id", "item_id", "output_index", "content_index", "summary_index", "delta", "text", "part", "item",
+    "response", "status", "output", "usage", "error", "name", "call_id", "arguments", "content", "summary",
+    "encrypted_content", "annotations", "annotation", "created_at", "message", "code", "incomplete_details",
+)  # fmt: skip
 TARGET = Target(model="gpt-5.5", provider="openai", dialect=Dialect.OPENAI_RESPONSES, quirks=Quirks(custom_tools=True))
 
 
@@ -245,6 +253,39 @@ def test_malformed_events_break(data: bytes) -> None:
     """What can't be read is never passed over."""
     with pytest.raises(UpstreamBroken):
         read(data)
+
+
+json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 3)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(NAMES), st.integers(0, 30), st.sampled_from(KEYS), json)
+def test_any_odd_value_gives_a_legal_stream_or_an_error(name: str, place: int, key: str, value: object) -> None:
+    """One event with a wrong value anywhere is read legally or breaks the stream; it never crashes the reader."""
+    blocks = transcript(name).split(b"\n\n")
+    place %= len(blocks)
+    head, mark, data = blocks[place].partition(b"data: ")
+    if mark:
+        event = orjson.loads(data)
+        holder = event.get("item") if place % 2 and isinstance(event.get("item"), dict) else event
+        holder[key] = value
+        blocks[place] = head + mark + orjson.dumps(event)
+    state = StreamState()
+    try:
+        for event in read(b"\n\n".join(blocks)):
+            state.move(event)
+    except UpstreamBroken:
+        return
+
+    assert state.phase in ("ended", "failed")
 
 
 def test_nothing_follows_the_end() -> None:

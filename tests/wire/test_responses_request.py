@@ -352,6 +352,7 @@ def test_custom_tools_are_bridged_where_only_functions_exist() -> None:
 
     assert adapted.changed
     assert (tool["type"], tool["name"], tool["parameters"]["required"]) == ("function", "apply_patch", ["input"])
+    assert tool["description"] == "Edit\n\nThe input must follow this grammar:\nx"
     assert items[5] == {
         "type": "function_call",
         "name": "apply_patch",

@@ -16,7 +16,7 @@ from turnout.wire.codec import Adapted, Vault
 from turnout.wire.openai_chat.reasoning import nearest_effort
 from turnout.wire.openai_chat.render import CUSTOM_INPUT_SCHEMA
 from turnout.wire.openai_responses.items import SYNTHETIC_REASONING
-from turnout.wire.openai_responses.render import SILENT
+from turnout.wire.openai_responses.render import SILENT, bridged_description
 
 _OWNER = Quirks()
 
@@ -85,6 +85,9 @@ def _tool(tool: Json) -> Json:
     if not isinstance(tool, dict) or tool.get("type") != "custom":
         return tool
     rest = {name: value for name, value in tool.items() if name != "format"}
+    description, form = tool.get("description"), tool.get("format")
+    said = description if isinstance(description, str) else None
+    rest["description"] = bridged_description(said, form if isinstance(form, dict) else None)
     return {**rest, "type": "function", "parameters": CUSTOM_INPUT_SCHEMA, "strict": False}
 
 

@@ -54,6 +54,12 @@ def stop_reason(response: JsonMap, *, called: bool) -> StopReason:
     return "pause" if reason in ("max_messages", "steered") else "max_tokens"
 
 
+def created_at(response: JsonMap) -> int | None:
+    """Seconds since 1970, where the response says; some servers write a fraction."""
+    value = response.get("created_at")
+    return int(value) if isinstance(value, int | float) and 0 <= value < 1 << 40 else None
+
+
 def response_id(upstream: str, answering: Answering) -> str:
     """The upstream's own id where it is one of this dialect, else one made of the request's."""
     return upstream if upstream.startswith("resp_") else f"resp_{answering.response_id}"

@@ -36,7 +36,7 @@ from turnout.wire.neutral import (
 )
 from turnout.wire.openai_responses.errors import failed
 from turnout.wire.openai_responses.items import citations
-from turnout.wire.openai_responses.output import stop_reason
+from turnout.wire.openai_responses.output import created_at, stop_reason
 from turnout.wire.openai_responses.usage import parse_usage
 from turnout.wire.sse import SseEvent, SseParser
 
@@ -63,6 +63,7 @@ _DONES: dict[str, tuple[str, str, str]] = {
     "response.custom_tool_call_input.done": ("call", "output_index", "input"),
 }
 _BEGINNINGS = frozenset({"response.created", "response.in_progress", "response.queued"})
+_INDICES = ("output_index", "content_index", "summary_index")
 _CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 
 
@@ -140,6 +141,9 @@ class ResponsesReader:
             raise UpstreamBroken(f"{self._target.provider} sent a stream event that is not JSON.") from None
         if not isinstance(body, dict):
             raise UpstreamBroken(f"{self._target.provider} sent a stream event that is no object.")
+        for name in _INDICES:
+            if isinstance(body.get(name), list | dict):
+                raise UpstreamBroken(f"{self._target.provider} sent a stream event whose {name} is no number.")
         kind = body.get("type") or event.name.decode(errors="replace")
         delta = _DELTAS.get(kind) if isinstance(kind, str) else None
         if delta is not None:
@@ -194,14 +198,13 @@ class ResponsesReader:
         if self._started:
             return
         self._started = True
-        created, found = response.get("created_at"), response.get("id")
-        model = response.get("model")
+        found, model = response.get("id"), response.get("model")
         out.append(
             Started(
                 found if isinstance(found, str) else "",
                 model if isinstance(model, str) and model else self._target.model,
                 None,
-                int(created) if isinstance(created, int | float) else None,
+                created_at(response),
             )
         )
 

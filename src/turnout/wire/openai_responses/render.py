@@ -117,14 +117,23 @@ def _tool(
         return custom
     parameters = CUSTOM_INPUT_SCHEMA if tool.custom else tool.parameters
     function: JsonObject = {"type": "function", "name": tool.name}
-    if tool.description:
-        function["description"] = tool.description
+    description = bridged_description(tool.description, tool.format) if tool.custom else tool.description
+    if description:
+        function["description"] = description
     function["parameters"] = dict(parameters) if parameters is not None else {"type": "object", "properties": {}}
     # Unlike chat completions, Responses takes a tool that says nothing for a strict one, and then refuses many schemas:
     # https://developers.openai.com/api/docs/guides/migrate-to-responses
     if tool.strict is not None or not own or tool.custom:
         function["strict"] = tool.strict or False
     return function
+
+
+def bridged_description(description: str | None, form: JsonMap | None) -> str:
+    """What a function that stands for a custom tool says of itself: with the grammar, which nothing else can hold."""
+    grammar = form.get("definition") if form else None
+    if not isinstance(grammar, str):
+        return description or ""
+    return f"{description or ''}\n\nThe input must follow this grammar:\n{grammar}".strip()
 
 
 # ---- settings ----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from turnout.wire.openai_responses.output import (
     OPAQUE_ITEMS,
     Ids,
     call_item,
+    created_at,
     envelope,
     message_item,
     outcome_of,
@@ -32,14 +33,13 @@ def parse_response(body: JsonObject, target: Target) -> Response:
     if not isinstance(output, list) or status not in (None, "completed", "incomplete"):
         raise UpstreamBroken(f"{target.provider} answered 200 with a body that is no finished response.")
     parts = tuple(part for item in output if isinstance(item, dict) for part in parts_of(item, target.provider))
-    created = body.get("created_at")
     return Response(
         id=str(body.get("id") or ""),
         model=str(body.get("model") or target.model),
         parts=parts,
         stop_reason=stop_reason(body, called=any(isinstance(part, ToolCall) for part in parts)),
         usage=parse_usage(body, target.quirks),
-        created=int(created) if isinstance(created, int | float) else None,
+        created=created_at(body),
     )
 
 
