@@ -11,6 +11,9 @@ from typing import NoReturn
 from turnout.core.errors import InvalidField
 from turnout.core.json import Json, JsonMap, JsonObject
 
+_EXACT = 2**53
+"""Floats beyond it stand for no certain whole number, and JSON writers refuse what lies beyond 64 bits."""
+
 
 def kind_of(value: Json) -> str:
     """The JSON name of a value's type."""
@@ -58,7 +61,7 @@ def optional_int(obj: JsonMap, key: str, path: str = "", *, least: int | None = 
     value = obj.get(key)
     if value is None:
         return None
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         refuse(path + key, "a whole number", value)

@@ -24,7 +24,11 @@ def parse_request(body: JsonObject) -> Request:
         parts = (Text(text=given),)
     elif isinstance(given, list) and given and all(isinstance(item, str) for item in given):
         parts = tuple(Text(text=str(item)) for item in given)
-    elif isinstance(given, list) and given and all(isinstance(item, int | list) for item in given):
+    elif (
+        isinstance(given, list)
+        and given
+        and all(isinstance(item, int | list) and not isinstance(item, bool) for item in given)
+    ):
         parts = (Opaque(dialect=Dialect.OPENAI_EMBEDDINGS, kind="token ids", raw={"input": given}),)
     else:
         raise InvalidField(

@@ -16,7 +16,7 @@ _NAMES: dict[Dialect, dict[str, str]] = {
         "reasoning": "reasoning_effort",
         "cache_key": "prompt_cache_key",
     },
-    Dialect.OPENAI_COMPLETIONS: {"choices": "n"},
+    Dialect.OPENAI_COMPLETIONS: {"choices": "n", "messages": "prompt"},
     Dialect.OPENAI_RESPONSES: {
         "max_tokens": "max_output_tokens",
         "output": "text.format",
@@ -60,6 +60,10 @@ class Unexpressed:
             f"'{name}' to the route's `drop` list.",
             param=param or name,
         )
+
+    def hint(self, parameter: str) -> None:
+        """Leaves out a wish that changes no answer's correctness, and says so in the record."""
+        self.dropped.append(caller_name(self._request.dialect, parameter))
 
     def cannot_extra(self, harmless: Iterable[str] = ()) -> None:
         """Refuses every field that only the caller's dialect knows, but for hints that change no answer."""

@@ -53,26 +53,33 @@ class SseParser:
                 buffer += b"\r"
         blocks = buffer.split(b"\n\n")
         self._buffer = blocks.pop()
-        if len(self._buffer) > self._max:
-            self._too_long()
         events: list[SseEvent] = []
         for block in blocks:
             if block:
-                if len(block) > self._max:
-                    self._too_long()
+                if self._too_long(block, events):
+                    return events
                 self._read_block(block, events)
+        self._too_long(self._buffer, events)
         return events
 
     def close(self) -> list[SseEvent]:
         """What stood behind the last blank line, read as an event."""
         block, self._buffer = self._buffer.rstrip(b"\r\n"), b""
         events: list[SseEvent] = []
+        self._too_long(block, events)
         if block:
             self._read_block(block, events)
         return events
 
-    def _too_long(self) -> None:
-        raise UpstreamBroken(f"The provider sent a stream event of more than {self._max} bytes.")
+    def _too_long(self, block: bytes, events: list[SseEvent]) -> bool:
+        """Raises at an event over the limit, or on the next call where there are events to give first."""
+        # Line ends around an event do not count: they stand in one cut of the bytes and not in another.
+        if len(block) <= self._max or len(block.strip(b"\r\n")) <= self._max:
+            return False
+        if not events:
+            raise UpstreamBroken(f"The provider sent a stream event of more than {self._max} bytes.")
+        self._buffer = block
+        return True
 
     @staticmethod
     def _read_block(block: bytes, events: list[SseEvent]) -> None:

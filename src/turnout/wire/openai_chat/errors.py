@@ -33,6 +33,8 @@ _STATUSES = {
 
 def status_of(code: Json) -> int:
     """The HTTP status that an in-band error would have had."""
+    if isinstance(code, str) and len(code) == 3 and code.isdecimal():
+        code = int(code)
     if isinstance(code, int) and 400 <= code <= 599:
         return code
     return _STATUSES.get(code, 502) if isinstance(code, str) else 502
@@ -72,10 +74,12 @@ def parse_error(data: bytes) -> UpstreamFault:
     if not isinstance(error, dict):
         error = body
     message = error.get("message") or error.get("detail") or body.get("message") or body.get("detail")
+    if isinstance(message, list):  # FastAPI's validation errors
+        message = "; ".join(str(each.get("msg")) for each in message if isinstance(each, dict))
     code = error.get("code") or error.get("type")
     param = error.get("param")
     return UpstreamFault(
-        message if isinstance(message, str) else "The provider gave no message.",
+        message if isinstance(message, str) and message else "The provider gave no message.",
         str(code) if code is not None else None,
         param if isinstance(param, str) else None,
     )

@@ -27,7 +27,7 @@ from turnout.wire.neutral import (
     UsageReported,
 )
 from turnout.wire.openai_chat.errors import status_of
-from turnout.wire.openai_chat.response import stop_reason
+from turnout.wire.openai_chat.response import INTERRUPTED, split_content, stop_reason
 from turnout.wire.openai_chat.usage import parse_usage
 from turnout.wire.sse import SseEvent, SseParser
 
@@ -36,6 +36,7 @@ class ChatReader:
     """Reads one stream."""
 
     __slots__ = (
+        "_broken",
         "_call_parts",
         "_calls",
         "_ended",
@@ -44,6 +45,7 @@ class ChatReader:
         "_next",
         "_open",
         "_open_kind",
+        "_open_refusal",
         "_sse",
         "_started",
         "_target",
@@ -56,22 +58,28 @@ class ChatReader:
         """Legacy completions: the same stream, with the words in `text` instead of in a delta."""
         self._sse = SseParser()
         self._started = self._finished = self._ended = False
+        self._broken: UpstreamBroken | None = None
         self._next = 0
         self._open = -1
         self._open_kind: PartKind | None = None
+        self._open_refusal = False
         self._calls: dict[int, tuple[int, str]] = {}
         """Tool index of the provider: our part index and the call's id, of the latest call under it."""
         self._call_parts: list[int] = []
         self._ids: set[str] = set()
 
     def feed(self, data: bytes) -> Sequence[Event]:
-        """See `codec.StreamReader`."""
+        """See `codec.StreamReader`. What was good before a bad line is given; the next call raises."""
+        if self._broken is not None:
+            raise self._broken
         return self._read(self._sse.feed(data))
 
     def close(self) -> Sequence[Event]:
         """See `codec.StreamReader`."""
+        if self._broken is not None:
+            raise self._broken
         events = self._read(self._sse.close())
-        if not self._ended:
+        if not self._ended and self._broken is None:
             if not self._finished:
                 raise UpstreamBroken(f"The stream of {self._target.provider} ended before the answer was complete.")
             self._ended = True
@@ -83,26 +91,31 @@ class ChatReader:
         for sse in raw:
             if self._ended:
                 break
-            data = sse.data
+            data = sse.data if sse.data[:1] == b"{" else sse.data.strip()
             if data[:1] == b"{":
                 try:
                     chunk: Json = orjson.loads(data)
                 except orjson.JSONDecodeError:
-                    raise self._malformed() from None
+                    return self._break(events, "sent a stream line that is not JSON")
                 self._chunk(chunk, events)  # pyright: ignore[reportArgumentType] text that starts with a brace is an object
-            elif data.strip() == b"[DONE]":
+            elif data == b"[DONE]":
                 if not self._finished:
-                    raise UpstreamBroken(f"{self._target.provider} ended its stream without a finish reason.")
+                    return self._break(events, "ended its stream without a finish reason")
                 self._ended = True
                 events.append(Ended())
             elif not data:
                 events.append(Ping())
             else:
-                raise self._malformed()
+                return self._break(events, "sent a stream line that is not JSON")
         return events
 
-    def _malformed(self) -> UpstreamBroken:
-        return UpstreamBroken(f"{self._target.provider} sent a stream line that is not JSON.")
+    def _break(self, events: list[Event], what: str) -> list[Event]:
+        """Keeps the error for the next call where there is something to give first: where bytes are cut must not
+        decide whether words and counts are lost."""
+        self._broken = UpstreamBroken(f"{self._target.provider} {what}.")
+        if not events:
+            raise self._broken
+        return events
 
     def _chunk(self, chunk: JsonObject, events: list[Event]) -> None:
         error = chunk.get("error")
@@ -121,6 +134,8 @@ class ChatReader:
                     created if isinstance(created, int) else None,
                 )
             )
+        usage = chunk.get("usage")
+        finish: Json = None
         choices = chunk.get("choices")
         if isinstance(choices, list) and choices:
             choice = choices[0]
@@ -129,21 +144,32 @@ class ChatReader:
                 if isinstance(delta, dict):
                     self._delta(delta, events)
                 finish = choice.get("finish_reason")
-                if isinstance(finish, str):
-                    self._finish(finish, events)
-        usage = chunk.get("usage")
+                usage = usage or choice.get("usage")  # Moonshot puts it there
+        elif chunk.get("object") == "error":  # vLLM up to 0.9: the error's fields without a wrapper
+            self._ended = True
+            events.append(_failed(chunk))
+            return
+        # Some servers send an empty reason with every chunk.
+        if finish and isinstance(finish, str) and finish not in INTERRUPTED:
+            self._finish(finish, events)
         if isinstance(usage, dict):
             events.append(UsageReported(parse_usage(usage, self._target.quirks)))
+        if isinstance(finish, str) and finish in INTERRUPTED:
+            self._ended = True
+            events.append(Failed("The provider interrupted its answer.", finish, 503))
 
     def _delta(self, delta: JsonMap, events: list[Event]) -> None:
         text = delta.get("content")
-        if text and isinstance(text, str):
-            events.append(PartDelta(self._part("text", events), text))
-            if len(delta) <= 2 and "tool_calls" not in delta and "reasoning_content" not in delta:
-                return
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if isinstance(text, list):
+            thought, text = split_content(text)
+            reasoning = reasoning or thought
         if reasoning and isinstance(reasoning, str):
             events.append(PartDelta(self._part("thinking", events), reasoning))
+        if text and isinstance(text, str):
+            events.append(PartDelta(self._part("text", events), text))
+            if len(delta) == 1:
+                return
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
             events.append(PartDelta(self._part("text", events, refusal=True), refusal))
@@ -154,9 +180,9 @@ class ChatReader:
                     self._call(call, place, events)
 
     def _part(self, kind: PartKind, events: list[Event], *, refusal: bool = False) -> int:
-        if self._open_kind != kind:
+        if self._open_kind != kind or self._open_refusal is not refusal:
             self._stop_open(events)
-            self._open, self._open_kind = self._next, kind
+            self._open, self._open_kind, self._open_refusal = self._next, kind, refusal
             self._next += 1
             events.append(PartStarted(self._open, kind, refusal=refusal))
         return self._open
@@ -181,7 +207,9 @@ class ChatReader:
             known = self._calls[number] = (self._next, call_id)
             self._call_parts.append(self._next)
             self._next += 1
-            shown = call_id if call_id not in self._ids else f"{call_id}_{known[0]}"
+            shown = call_id
+            while shown in self._ids:
+                shown += f"_{known[0]}"
             self._ids.add(shown)
             events.append(
                 PartStarted(known[0], "tool_call", shown, str(inner.get("name") or ""), custom=isinstance(custom, dict))
@@ -195,10 +223,6 @@ class ChatReader:
     def _finish(self, finish: str, events: list[Event]) -> None:
         self._stop_open(events)
         events.extend(PartStopped(index) for index in self._call_parts)
-        if finish == "insufficient_system_resource":  # DeepSeek: the answer was interrupted
-            self._ended = True
-            events.append(Failed("The provider ran out of resources in the middle of the answer.", finish, 503))
-            return
         self._finished = True
         events.append(Finished(stop_reason(finish, tool_calls=bool(self._calls))))
 

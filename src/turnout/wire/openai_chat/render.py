@@ -31,6 +31,14 @@ from turnout.wire.parameters import Unexpressed
 BILLING_LINE = "x-anthropic-billing-header:"
 """Claude Code's attribution line: it changes with each request and would spoil any prompt cache but Anthropic's."""
 
+_NEUTRAL_NAMES = {
+    "max_completion_tokens": "max_tokens",
+    "response_format": "output",
+    "reasoning_effort": "reasoning",
+    "thinking": "reasoning",
+}
+"""Names of `neutral.Request` for this dialect's, so that an error tells the caller's own name."""
+
 HARMLESS = frozenset({"metadata", "context_management", "include", "truncation", "container", "mcp_servers"})
 """Fields of other dialects that change no answer when empty or left out; those that hold something are refused."""
 
@@ -49,8 +57,11 @@ def render_request(request: Request, target: Target, vault: Vault) -> Rendered:
         body[quirks.max_tokens_field] = request.max_tokens
     if request.output is not None:
         _output(request.output, quirks, body, problems)
-    if request.parallel_tool_calls is not None and request.tools and quirks.parallel_tool_calls:
-        body["parallel_tool_calls"] = request.parallel_tool_calls
+    if request.parallel_tool_calls is not None and request.tools:
+        if quirks.parallel_tool_calls:
+            body["parallel_tool_calls"] = request.parallel_tool_calls
+        elif not request.parallel_tool_calls:
+            problems.hint("parallel_tool_calls")
     if request.stream:
         body["stream"] = True
         if quirks.stream_usage:
@@ -59,7 +70,7 @@ def render_request(request: Request, target: Target, vault: Vault) -> Rendered:
         body["prompt_cache_key"] = request.cache_key
     problems.cannot_extra(name for name in HARMLESS if not request.extra.get(name))
     for name in sorted(quirks.unsupported & body.keys()):
-        problems.cannot(name)
+        problems.cannot(_NEUTRAL_NAMES.get(name, name))
         del body[name]
     return Rendered(body, tuple(problems.dropped))
 
@@ -164,15 +175,22 @@ def _tool(tool: Tool | HostedTool, quirks: Quirks, problems: Unexpressed) -> Jso
 
 def _messages(request: Request, target: Target, vault: Vault, problems: Unexpressed) -> list[Json]:
     out: list[Json] = []
+    images: list[Json] = []
     for message in request.messages:
         if message.role == "tool":
-            out.extend(_tool_results(message, target, problems))
-        elif message.role == "assistant":
+            out.extend(_tool_results(message, images, target, problems))
+            continue
+        if images:
+            out.append({"role": "user", "content": images})
+            images = []
+        if message.role == "assistant":
             out.append(_assistant(message, target, vault, problems))
         else:
             content = _content(_without_billing(message), target, problems)
-            if content:
+            if content or (message.role == "user" and content == ""):
                 out.append(_turn(message, target.quirks, content))
+    if images:
+        out.append({"role": "user", "content": images})
     return out
 
 
@@ -195,10 +213,10 @@ def _without_billing(message: Message) -> Message:
     return dataclasses.replace(message, parts=(*head, *message.parts[1:]))
 
 
-def _tool_results(message: Message, target: Target, problems: Unexpressed) -> list[Json]:
-    """One `tool` message per result. Images can't stand there: they follow in a user message."""
+def _tool_results(message: Message, images: list[Json], target: Target, problems: Unexpressed) -> list[Json]:
+    """One `tool` message per result. Images can't stand there: they go to `images`, for a user message that follows
+    the last result, because nothing may stand between the results of one turn."""
     out: list[Json] = []
-    images: list[Json] = []
     for result in message.parts:
         if not isinstance(result, ToolResult):
             continue
@@ -212,8 +230,6 @@ def _tool_results(message: Message, target: Target, problems: Unexpressed) -> li
             if written:
                 images.append({"type": "text", "text": f"Result of tool call {result.call_id}:"})
                 images.append(written)
-    if images:
-        out.append({"role": "user", "content": images})
     return out
 
 
@@ -228,7 +244,7 @@ def _assistant(message: Message, target: Target, vault: Vault, problems: Unexpre
         turn["tool_calls"] = [_call(call, target.quirks) for call in calls]
     for part in message.parts:
         if isinstance(part, Opaque):
-            problems.cannot("messages", f"a part of type '{part.kind}' has no counterpart", param="messages")
+            problems.cannot("messages", f"a part of type '{part.kind}' has no counterpart")
     return turn
 
 
@@ -272,7 +288,7 @@ def _content(message: Message, target: Target, problems: Unexpressed) -> Json:
             if part.dialect is Dialect.OPENAI_CHAT:
                 parts.append(dict(part.raw))
             else:
-                problems.cannot("messages", f"a part of type '{part.kind}' has no counterpart", param="messages")
+                problems.cannot("messages", f"a part of type '{part.kind}' has no counterpart")
     if all(isinstance(part, Text) for part in message.parts):  # plain text is what every server takes
         return "\n\n".join(part.text for part in message.parts if isinstance(part, Text))
     return parts
@@ -283,7 +299,7 @@ def _media(part: Media, target: Target, problems: Unexpressed) -> JsonObject | N
     if part.kind == "image":
         url = part.url or data_url
         if url is None or not target.quirks.images:
-            problems.cannot("messages", f"'{target.model}' takes no such image", param="messages")
+            problems.cannot("messages", f"'{target.model}' takes no such image")
             return None
         image: JsonObject = {"url": url}
         if part.detail:
@@ -294,5 +310,5 @@ def _media(part: Media, target: Target, problems: Unexpressed) -> JsonObject | N
         return {"type": "input_audio", "input_audio": {"data": part.data, "format": form}}
     if part.kind == "document" and data_url:
         return {"type": "file", "file": {"file_data": data_url, "filename": part.name or "document"}}
-    problems.cannot("messages", f"a {part.kind} by URL or file id has no counterpart", param="messages")
+    problems.cannot("messages", f"a {part.kind} by URL or file id has no counterpart")
     return None

@@ -11,7 +11,7 @@ from typing import get_args
 import orjson
 
 from turnout.core.errors import InvalidField
-from turnout.core.json import Json, JsonObject
+from turnout.core.json import JsonObject
 from turnout.core.target import Dialect
 from turnout.wire import fields
 from turnout.wire.neutral import (
@@ -107,7 +107,7 @@ def _message(message: JsonObject, path: str) -> Message:
 
 def _assistant_parts(message: JsonObject, path: str) -> list[Part]:
     parts: list[Part] = []
-    reasoning = message.get("reasoning_content", message.get("reasoning"))
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
     if isinstance(reasoning, str) and reasoning:
         parts.append(Thinking(text=reasoning))
     parts.extend(_content(message, path))
@@ -216,10 +216,11 @@ def _allowed(tools: tuple[Tool | HostedTool, ...], body: JsonObject) -> tuple[To
     if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
         return tools
     allowed = fields.as_object(choice.get("allowed_tools"), "tool_choice.allowed_tools")
-    names: set[Json] = set()
-    for entry in fields.optional_objects(allowed, "tools", "tool_choice.allowed_tools."):
+    names: set[str] = set()
+    for i, entry in enumerate(fields.optional_objects(allowed, "tools", "tool_choice.allowed_tools.")):
         inner = entry.get(str(entry.get("type")))
-        names.add(inner.get("name") if isinstance(inner, dict) else entry.get("name"))
+        path = f"tool_choice.allowed_tools.tools[{i}]."
+        names.add(fields.text(inner if isinstance(inner, dict) else entry, "name", path))
     return tuple(tool for tool in tools if not isinstance(tool, Tool) or tool.name in names)
 
 

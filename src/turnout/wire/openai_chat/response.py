@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import orjson
@@ -19,7 +20,12 @@ _STOP_REASONS: dict[str, StopReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
+    "model_length": "max_tokens",  # Mistral: docs.mistral.ai/api/endpoint/chat
+    "sensitive": "content_filter",  # Z.ai: docs.z.ai/api-reference/llm/chat-completion
+    "model_context_window_exceeded": "context_exceeded",
 }
+INTERRUPTED = frozenset({"insufficient_system_resource", "error", "abort", "network_error"})
+"""Finish reasons of an answer that was not finished: DeepSeek's, OpenRouter's, vLLM's and SGLang's, Z.ai's."""
 _FINISH: dict[StopReason, str] = {
     "end": "stop",
     "max_tokens": "length",
@@ -53,6 +59,25 @@ def unwrap_custom(arguments: str) -> str:
     return text if isinstance(text, str) else arguments
 
 
+def split_content(content: Sequence[Json]) -> tuple[str, str]:
+    """(reasoning, words) of content that is an array: Mistral's reasoning models answer so.
+
+    Source: docs.mistral.ai/capabilities/reasoning.
+    """
+    thought, words = "", ""
+    for part in content:
+        if not isinstance(part, dict):
+            continue
+        thinking, text = part.get("thinking"), part.get("text")
+        if isinstance(thinking, list):
+            thought += split_content(thinking)[1]
+        elif isinstance(thinking, str):
+            thought += thinking
+        elif isinstance(text, str):
+            words += text
+    return thought, words
+
+
 def parse_response(body: JsonObject, target: Target) -> Response:
     """The first choice. Raises UpstreamBroken where there is none, or no finish reason."""
     choices = body.get("choices")
@@ -61,8 +86,10 @@ def parse_response(body: JsonObject, target: Target) -> Response:
     if not isinstance(choice, dict) or not isinstance(message, dict):
         raise UpstreamBroken(f"{target.provider} answered 200 with a body that holds no choice.")
     finish = choice.get("finish_reason")
-    if not isinstance(finish, str):
+    if not isinstance(finish, str) or not finish:
         raise UpstreamBroken(f"{target.provider} answered 200 without a finish reason.")
+    if finish in INTERRUPTED:
+        raise UpstreamBroken(f"{target.provider} interrupted its answer ('{finish}').")
     parts = _parts(message, target)
     usage = body.get("usage")
     created = body.get("created")
@@ -83,7 +110,9 @@ def _parts(message: JsonMap, target: Target) -> tuple[Part, ...]:
         parts.append(Thinking(text=reasoning, origin=target.provider))
     content = message.get("content")
     if isinstance(content, list):
-        content = "".join(str(p.get("text") or "") for p in content if isinstance(p, dict))
+        thought, content = split_content(content)
+        if thought:
+            parts.append(Thinking(text=thought, origin=target.provider))
     if isinstance(content, str) and content:
         parts.append(Text(text=content))
     refusal = message.get("refusal")

@@ -38,12 +38,20 @@ def parse_usage(usage: JsonMap, quirks: Quirks) -> Usage:
     total_input = count(usage.get("prompt_tokens"))
     if total_input is not None and not quirks.input_includes_cached:
         total_input += cached or 0
+    written, reasoning = count(usage.get("completion_tokens")), count(completion.get("reasoning_tokens"))
+    if (
+        written is not None
+        and reasoning
+        and count(usage.get("total_tokens")) == ((count(usage.get("prompt_tokens")) or 0) + written + reasoning)
+    ):
+        # xAI counts reasoning beside the completion, as its own total shows: docs.x.ai/docs/guides/reasoning.
+        written += reasoning
     return Usage(
         input_tokens=total_input,
         cached_tokens=cached,
         cache_write_tokens=count(prompt.get("cache_write_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
-        reasoning_tokens=count(completion.get("reasoning_tokens")),
+        output_tokens=written,
+        reasoning_tokens=reasoning,
         raw=usage,
     )
 

@@ -23,7 +23,7 @@ from turnout.wire.neutral import (
 )
 from turnout.wire.openai_chat.errors import error_object
 from turnout.wire.openai_chat.reader import ChatReader
-from turnout.wire.openai_chat.response import finish_reason, response_id, stop_reason
+from turnout.wire.openai_chat.response import INTERRUPTED, finish_reason, response_id, stop_reason
 from turnout.wire.openai_chat.usage import parse_usage, render_usage
 from turnout.wire.openai_chat.writer import PING
 
@@ -35,12 +35,15 @@ def parse_response(body: JsonObject, target: Target) -> Response:
     text = choice.get("text") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(text, str):
         raise UpstreamBroken(f"{target.provider} answered 200 with a body that holds no completion.")
+    finish = choice.get("finish_reason")
+    if not isinstance(finish, str) or finish in INTERRUPTED:
+        raise UpstreamBroken(f"{target.provider} answered 200 with a completion that is not finished.")
     usage, created = body.get("usage"), body.get("created")
     return Response(
         id=str(body.get("id") or ""),
         model=str(body.get("model") or target.model),
         parts=(Text(text=text),),
-        stop_reason=stop_reason(str(choice.get("finish_reason")), tool_calls=False),
+        stop_reason=stop_reason(finish, tool_calls=False),
         usage=parse_usage(usage, target.quirks) if isinstance(usage, dict) else None,
         created=created if isinstance(created, int) else None,
     )
