@@ -23,6 +23,7 @@ from turnout.core.ids import RandomBytes
 from turnout.core.keyformat import mint
 from turnout.core.secret import Secret
 
+DATABASE = "turnout.db"
 _MIN_SECRET = 16
 
 
@@ -50,7 +51,7 @@ class DataDir:
 
     @property
     def database(self) -> Path:
-        return self.path / "turnout.db"
+        return self.path / DATABASE
 
     @property
     def mark(self) -> Path:

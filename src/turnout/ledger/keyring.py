@@ -48,8 +48,17 @@ class KeyRing:
         self._static: dict[bytes, KnownKey] = {}
         for row in rows:
             self.put(row)
-        for key in static:
-            self._add_static(key)
+        self.replace_static(static)
+
+    def replace_static(self, static: Iterable[StaticKey]) -> None:
+        """Takes over the settings' keys, whole. Raises ConfigError, and then the old ones stay."""
+        before, self._static = self._static, {}
+        try:
+            for key in static:
+                self._add_static(key)
+        except ConfigError:
+            self._static = before
+            raise
 
     def put(self, row: KeyRow) -> None:
         """Takes over a new, changed or revoked key. The next request sees it."""

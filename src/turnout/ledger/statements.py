@@ -34,10 +34,12 @@ SELECT_KEYS = (
 )
 """All keys, in the column order of INSERT_KEY."""
 
-REVOKE_KEY = "UPDATE keys SET old_hash=NULL, old_until_ms=NULL, revoked_ms=? WHERE id = ? AND revoked_ms IS NULL"
+REVOKE_KEY = (
+    "UPDATE keys SET old_hash=NULL, old_until_ms=NULL, revoked_ms=? WHERE keys.id = ? AND keys.revoked_ms IS NULL"
+)
 """Takes a key out of use. Its row stays, because records name it."""
 
-ROTATE_KEY = "UPDATE keys SET hash=?, old_hash=?, old_until_ms=? WHERE id = ? AND revoked_ms IS NULL"
+ROTATE_KEY = "UPDATE keys SET hash=?, old_hash=?, old_until_ms=? WHERE keys.id = ? AND keys.revoked_ms IS NULL"
 """Gives a key a new secret; the old one may go on for a while."""
 
 INSERT_AUDIT = "INSERT INTO audit (at_ms, actor, action, object, detail, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"

@@ -225,8 +225,8 @@ class Writer:
             return  # healthy stays False, and the next probe comes
 
     def _fail(self, records: Sequence[_Record], error: Exception, done: list[_Done]) -> None:
-        ours = _ours(error)
-        done.extend((record.future, None, ours) for record in records)
+        # One error each: raising the same one in many tasks would mix up their tracebacks.
+        done.extend((record.future, None, _ours(error)) for record in records)
 
     # ---- back in the loop ----------------------------------------------------------------
 

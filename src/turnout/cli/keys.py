@@ -1,0 +1,194 @@
+"""`turnout keys`: make, list, revoke and rotate virtual keys."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from turnout.cli.admin import Place, data_dir_of, place_of, place_options, told
+from turnout.core.clock import SystemClock
+from turnout.core.json import Json, JsonObject
+from turnout.core.secret import Secret
+from turnout.ledger.database import open_database, read_only
+from turnout.ledger.datadir import DATABASE, DataDir, DirLock
+from turnout.ledger.keys import (
+    KeyMaker,
+    KeySpec,
+    Role,
+    issued_to_json,
+    list_keys,
+    row_to_json,
+    spec_to_json,
+)
+
+T = TypeVar("T")
+as_json = click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
+
+
+@click.group()
+def keys() -> None:
+    """Make, list, revoke and rotate virtual keys.
+
+    While a server runs on the data directory, the command asks it; else it writes the database itself.
+    """
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["user", "admin"]), default="user", show_default=True)
+@click.option("--route", "routes", multiple=True, help="A route or model the key may use; repeat it. Default: all.")
+@click.option("--rpm", type=click.IntRange(min=1), help="Requests a minute.")
+@click.option("--tpm", type=click.IntRange(min=1), help="Tokens a minute.")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Requests at once.")
+@click.option("--expires-days", type=click.IntRange(min=1), help="Days until the key stops working.")
+@click.option("--tag", "tags", multiple=True)
+@as_json
+@place_options
+def create(
+    name: str,
+    role: Role,
+    routes: tuple[str, ...],
+    rpm: int | None,
+    tpm: int | None,
+    concurrency: int | None,
+    expires_days: int | None,
+    tags: tuple[str, ...],
+    machine: bool,
+    config: Path | None,
+    data_dir: Path | None,
+    url: str | None,
+) -> None:
+    """Make a key called NAME and show its text, once."""
+    with told():
+        spec = KeySpec(
+            name=name,
+            role=role,
+            routes=routes or None,
+            rpm=rpm,
+            tpm=tpm,
+            concurrency=concurrency,
+            expires_at=_now() + timedelta(days=expires_days) if expires_days else None,
+            tags=tags,
+        )
+        place = place_of(config, data_dir, url)
+        if place.url is not None:
+            made = place.call("POST", "/admin/keys", spec_to_json(spec))
+        else:
+            made = _change(place, lambda maker, db: issued_to_json(maker.create(db, spec), maker.now))
+    _show_issued(made, machine)
+
+
+@keys.command("list")
+@as_json
+@place_options
+def list_(machine: bool, config: Path | None, data_dir: Path | None, url: str | None) -> None:
+    """List all keys, the revoked ones too. Never shows a key's text."""
+    with told():
+        if url is not None:
+            answer = place_of(config, data_dir, url).call("GET", "/admin/keys").get("keys")
+            rows = answer if isinstance(answer, list) else []
+        else:
+            rows = _stored(data_dir_of(config, data_dir))
+    if machine:
+        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        return
+    whole = [Column(name, no_wrap=True, min_width=width) for name, width in (("id", 12), ("state", 7))]
+    table = Table(whole[0], "name", "role", whole[1], "routes", "rpm", "tpm", "at once", "created", "expires")
+    for row in rows:
+        if isinstance(row, dict):
+            table.add_row(*_cells(row))
+    Console().print(table)
+
+
+@keys.command("revoke")
+@click.argument("key_id")
+@as_json
+@place_options
+def revoke(key_id: str, machine: bool, config: Path | None, data_dir: Path | None, url: str | None) -> None:
+    """Take the key KEY_ID out of use, at once and for good."""
+    with told():
+        place = place_of(config, data_dir, url)
+        if place.url is not None:
+            row = place.call("POST", f"/admin/keys/{key_id}/revoke")
+        else:
+            row = _change(place, lambda maker, db: row_to_json(maker.revoke(db, key_id), maker.now))
+    click.echo(orjson.dumps(row, option=orjson.OPT_INDENT_2) if machine else f"The key {key_id} is revoked.")
+
+
+@keys.command("rotate")
+@click.argument("key_id")
+@click.option("--grace", "grace_seconds", type=click.IntRange(min=0), default=0, help="Seconds the old text works on.")
+@as_json
+@place_options
+def rotate(
+    key_id: str, grace_seconds: int, machine: bool, config: Path | None, data_dir: Path | None, url: str | None
+) -> None:
+    """Give the key KEY_ID a new text; its id, name and limits stay."""
+    with told():
+        place = place_of(config, data_dir, url)
+        grace = timedelta(seconds=grace_seconds)
+        if place.url is not None:
+            made = place.call("POST", f"/admin/keys/{key_id}/rotate", {"grace_seconds": grace_seconds})
+        else:
+            made = _change(place, lambda maker, db: issued_to_json(maker.rotate(db, key_id, grace), maker.now))
+    _show_issued(made, machine)
+
+
+def _change(place: Place, change: Callable[[KeyMaker, sqlite3.Connection], T]) -> T:
+    """Makes one change directly, holding the directory's lock meanwhile."""
+    directory = DataDir(place.path)
+    given = os.environ.get("TURNOUT_PEPPER")
+    with DirLock(directory):
+        connection = open_database(directory, os.urandom)
+        try:
+            pepper = directory.pepper(Secret(given) if given else None, os.urandom)
+            maker = KeyMaker(pepper=pepper, random_bytes=os.urandom, now=_now(), actor="cli")
+            connection.execute("BEGIN IMMEDIATE")
+            done = change(maker, connection)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()  # a transaction that was not committed is rolled back
+    return done
+
+
+def _stored(path: Path) -> list[Json]:
+    """Read from the database, beside a server if one runs."""
+    connection = read_only(path / DATABASE)
+    try:
+        return [row_to_json(row, _now()) for row in list_keys(connection)]
+    finally:
+        connection.close()
+
+
+def _cells(row: JsonObject) -> list[str]:
+    routes = row.get("routes")
+    shown = "all" if not isinstance(routes, list) else escape(", ".join(str(route) for route in routes))
+    limits = [_blank(row.get(name)) for name in ("rpm", "tpm", "concurrency")]
+    times = [_blank(row.get(name))[:10] for name in ("created_at", "expires_at")]
+    return [_blank(row.get(name)) for name in ("id", "name", "role", "state")] + [shown] + limits + times
+
+
+def _blank(value: Json) -> str:
+    return "" if value is None else escape(str(value))
+
+
+def _show_issued(made: JsonObject, machine: bool) -> None:
+    if machine:
+        click.echo(orjson.dumps(made, option=orjson.OPT_INDENT_2))
+        return
+    click.echo(f"The key of '{made.get('name')}', id {made.get('id')}. It is shown this once:", err=True)
+    click.echo(made.get("key"))
+
+
+def _now() -> datetime:
+    return SystemClock().now()

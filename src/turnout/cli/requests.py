@@ -1,0 +1,114 @@
+"""`turnout requests`: what was asked, where it went, how it ended. Reads only; a running server is not disturbed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from turnout.cli.admin import data_dir_of, told
+from turnout.core.errors import NotFound
+from turnout.ledger.datadir import DATABASE
+from turnout.ledger.queries import Wanted, find_request, list_requests, reading
+from turnout.ledger.record import AttemptRecord, RequestRecord
+
+
+@click.command()
+@click.argument("request_id", required=False)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
+@click.option("--key", "key_id", help="Only requests of the key with this id.")
+@click.option("--route", help="Only requests of this route.")
+@click.option("--failed", is_flag=True, help="Only requests that did not end well.")
+@click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Default: from the configuration.")
+@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+def requests(
+    request_id: str | None,
+    limit: int,
+    key_id: str | None,
+    route: str | None,
+    failed: bool,
+    machine: bool,
+    data_dir: Path | None,
+    config: Path | None,
+) -> None:
+    """Show the newest requests, or REQUEST_ID with every attempt that was made for it."""
+    with told(), reading(data_dir_of(config, data_dir) / DATABASE) as connection:
+        if request_id is None:
+            found = list_requests(connection, Wanted(limit=limit, key_id=key_id, route=route, failed=failed))
+        else:
+            one = find_request(connection, request_id)
+            if one is None:
+                raise NotFound(f"There is no request with the id '{request_id}' in the record.")
+            found = [one]
+    if machine:
+        shown = found[0] if request_id is not None else found
+        click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+    elif request_id is not None:
+        _show_one(found[0])
+    else:
+        _show_list(found)
+
+
+def _show_list(found: list[RequestRecord]) -> None:
+    table = Table(
+        "received",
+        Column("id", no_wrap=True, min_width=30),
+        "key",
+        "asked",
+        "answered by",
+        "status",
+        "outcome",
+        "ms",
+        "tokens in/out",
+    )
+    for record in found:
+        table.add_row(
+            f"{record.received_at:%Y-%m-%d %H:%M:%S}",
+            record.id,
+            *(escape(text) for text in (record.key_id, record.asked, record.deployment or "-")),
+            str(record.status),
+            record.outcome if record.error_code is None else f"{record.outcome} ({escape(record.error_code)})",
+            str(record.duration_ms),
+            _tokens(record.attempts),
+        )
+    Console().print(table)
+
+
+def _show_one(record: RequestRecord) -> None:
+    console = Console()
+    facts = Table("request", record.id, show_header=True)
+    for field in dataclasses.fields(record):
+        if field.name not in ("id", "attempts"):
+            facts.add_row(field.name, escape(str(getattr(record, field.name))))
+    console.print(facts)
+    tries = Table("attempt", "deployment", "lane", "status", "outcome", "first byte", "ms", "tokens in/out")
+    for attempt in record.attempts:
+        tries.add_row(
+            str(attempt.number),
+            escape(attempt.deployment),
+            attempt.lane,
+            _or_dash(attempt.status),
+            attempt.outcome if attempt.error_code is None else f"{attempt.outcome} ({escape(attempt.error_code)})",
+            _or_dash(attempt.first_byte_ms),
+            str(attempt.duration_ms),
+            _tokens((attempt,)),
+        )
+    console.print(tries)
+
+
+def _tokens(attempts: tuple[AttemptRecord, ...]) -> str:
+    """Such as `1200/80`; `-` where nothing was reported, `~` before our own estimate."""
+    told_in = [attempt.input_tokens for attempt in attempts if attempt.input_tokens is not None]
+    told_out = [attempt.output_tokens for attempt in attempts if attempt.output_tokens is not None]
+    mark = "~" if any(attempt.estimated for attempt in attempts) else ""
+    return f"{mark}{sum(told_in) if told_in else '-'}/{sum(told_out) if told_out else '-'}"
+
+
+def _or_dash(value: int | None) -> str:
+    return "-" if value is None else str(value)

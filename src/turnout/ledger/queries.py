@@ -1,0 +1,127 @@
+"""What reports read: requests and attempts, by SQLAlchemy Core on a read-only connection.
+
+For the command line and other reports. The serving process does not import this module, and nothing here is ever
+asked on the path of a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, NullPool, Row, Select, create_engine, select
+
+from turnout.ledger.database import read_only
+from turnout.ledger.record import AttemptRecord, RequestRecord
+from turnout.ledger.rows import from_ms
+from turnout.ledger.tables import attempts, requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which requests to list, newest first."""
+
+    limit: int = 20
+    key_id: str | None = None
+    route: str | None = None
+    failed: bool = False
+    """Only those whose outcome is not `ok`."""
+
+
+@contextmanager
+def reading(path: Path) -> Generator[Connection]:
+    """A read-only connection to the database at `path`. Raises ConfigError, StorageUnavailable."""
+    raw = read_only(path)
+    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        raw.close()
+
+
+def list_requests(connection: Connection, wanted: Wanted) -> list[RequestRecord]:
+    """The newest requests that fit, with their attempts."""
+    query = select(requests).order_by(requests.c.received_ms.desc(), requests.c.id.desc()).limit(wanted.limit)
+    if wanted.key_id is not None:
+        query = query.where(requests.c.key_id == wanted.key_id)
+    if wanted.route is not None:
+        query = query.where(requests.c.route == wanted.route)
+    if wanted.failed:
+        query = query.where(requests.c.outcome != "ok")
+    return _with_attempts(connection, query)
+
+
+def find_request(connection: Connection, request_id: str) -> RequestRecord | None:
+    """The request of that id, with its attempts."""
+    found = _with_attempts(connection, select(requests).where(requests.c.id == request_id))
+    return found[0] if found else None
+
+
+def _with_attempts(connection: Connection, query: Select[Any]) -> list[RequestRecord]:
+    rows = connection.execute(query).all()
+    made: dict[str, list[AttemptRecord]] = {row.id: [] for row in rows}
+    for ids in _chunks(list(made)):
+        of_these = select(attempts).where(attempts.c.request_id.in_(ids)).order_by(attempts.c.number)
+        for row in connection.execute(of_these):
+            made[row.request_id].append(_attempt(row))
+    return [_request(row, tuple(made[row.id])) for row in rows]
+
+
+def _chunks(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """SQLite takes a limited number of parameters in a statement."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def _request(row: Row[Any], made: tuple[AttemptRecord, ...]) -> RequestRecord:
+    return RequestRecord(
+        id=row.id,
+        received_at=from_ms(row.received_ms),
+        key_id=row.key_id,
+        endpoint=row.endpoint,
+        asked=row.asked,
+        route=row.route,
+        deployment=row.deployment,
+        reason=row.reason,
+        stream=row.stream,
+        status=row.status,
+        outcome=row.outcome,
+        error_code=row.error_code,
+        duration_ms=row.duration_ms,
+        ttft_ms=row.ttft_ms,
+        catalogue_version=row.catalogue_version,
+        session=row.session,
+        dropped=row.dropped,
+        attempts=made,
+    )
+
+
+def _attempt(row: Row[Any]) -> AttemptRecord:
+    return AttemptRecord(
+        request_id=row.request_id,
+        number=row.number,
+        deployment=row.deployment,
+        provider=row.provider,
+        model=row.model,
+        dialect=row.dialect,
+        lane=row.lane,
+        started_at=from_ms(row.started_ms),
+        duration_ms=row.duration_ms,
+        first_byte_ms=row.first_byte_ms,
+        status=row.status,
+        outcome=row.outcome,
+        error_code=row.error_code,
+        upstream_request_id=row.upstream_request_id,
+        input_tokens=row.input_tokens,
+        cached_tokens=row.cached_tokens,
+        cache_write_tokens=row.cache_write_tokens,
+        cache_write_1h_tokens=row.cache_write_1h_tokens,
+        output_tokens=row.output_tokens,
+        reasoning_tokens=row.reasoning_tokens,
+        estimated=row.estimated,
+        service_tier=row.service_tier,
+    )
