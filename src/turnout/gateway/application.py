@@ -7,6 +7,8 @@ The life of a model request: admitted (not draining, not full) -> authenticated 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from turnout.core.errors import (
     CallerError,
@@ -32,10 +34,13 @@ from turnout.wire.codecs import CODECS
 INTERNAL = "Turnout failed to handle this request; that is a defect. The server's log has it under this request id."
 
 
+Asgi: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
 class Application:
     """Answers HTTP. `rest` is the ASGI application for every path that reaches no model."""
 
-    def __init__(self, services: Services, rest: object) -> None:
+    def __init__(self, services: Services, rest: Asgi) -> None:
         self._services = services
         self._rest = rest
 
@@ -47,7 +52,7 @@ class Application:
         # Decided on the path as the server parsed it, never on a URL that the Host header had a part in.
         endpoint = HOT.get(scope["path"])
         if endpoint is None:
-            await self._rest(scope, receive, send)  # pyright: ignore[reportCallIssue, reportUnknownVariableType, reportGeneralTypeIssues]
+            await self._rest(scope, receive, send)
             return
         await ModelRequest(self._services, endpoint, scope).handle(receive, send)
 
@@ -62,6 +67,7 @@ class ModelRequest:
 
     __slots__ = (
         "_endpoint",
+        "_error",
         "_execution",
         "_headers",
         "_intake",
@@ -71,7 +77,6 @@ class ModelRequest:
         "_received",
         "_received_at",
         "_services",
-        "_error",
         "id",
     )
 
@@ -100,6 +105,7 @@ class ModelRequest:
         try:
             await self._guarded(receive, outlet)
         finally:
+            self._services.traffic.answered()
             try:
                 await self._record(outlet)
             finally:
@@ -148,9 +154,7 @@ class ModelRequest:
         headers = header_map(self._headers)
         return await read_body(receive, headers, server.max_body_bytes, server.body_timeout), headers
 
-    async def _serve(
-        self, raw: bytes, headers: dict[bytes, bytes], outlet: Outlet, watch: DisconnectWatch
-    ) -> None:
+    async def _serve(self, raw: bytes, headers: dict[bytes, bytes], outlet: Outlet, watch: DisconnectWatch) -> None:
         services, principal = self._services, self._principal
         assert principal is not None, "the caller is known by now"
         self._intake = intake = read_intake(self._endpoint, raw, headers, principal.key_id, services.session_key)
@@ -276,7 +280,11 @@ class ModelRequest:
             )
         elif isinstance(self._error, TurnoutError) and not isinstance(self._error, CallerError):
             services.journal.warning(
-                "request failed", request=record.id, route=record.route, error=self._error.code, said=self._error.message
+                "request failed",
+                request=record.id,
+                route=record.route,
+                error=self._error.code,
+                said=self._error.message,
             )
         try:
             await services.writer.write(record)

@@ -107,7 +107,7 @@ class Attempt:
         neutral = parse(body, self.prepared.target)
         self.tally.whole(neutral)
         self._keep(neutral)
-        if self.prepared.lane != "translated":
+        if not self.prepared.rewrite:
             return data
         render = CODECS[self.intake.endpoint.dialect].render_response
         assert render is not None, "a dialect that callers speak writes answers"
@@ -151,7 +151,7 @@ class Attempt:
             )
         codec, own = CODECS[self.candidate.dialect], CODECS[self.intake.endpoint.dialect]
         assert codec.reader is not None and own.writer is not None, "both dialects stream"
-        if self.prepared.lane == "translated":
+        if self.prepared.rewrite:
             lane = TranslatedLane(own.writer(answering))
         else:
             lane = ByteLane(hide_usage=self.prepared.hide_usage)

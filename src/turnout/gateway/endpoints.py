@@ -42,7 +42,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _post("/v1/messages", Dialect.ANTHROPIC, "chat"),
     _post("/v1/messages/count_tokens", Dialect.ANTHROPIC, "count_tokens"),
     _plain("GET", "/v1/models", "user"),
-    _plain("GET", "/v1/models/{model}", "user"),
+    _plain("GET", "/v1/models/{model:path}", "user"),
     _plain("GET", "/healthz", "public"),
     _plain("GET", "/readyz", "public"),
     _plain("GET", "/metrics", "public"),

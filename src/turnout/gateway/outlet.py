@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+
 from turnout.core.clock import Clock
 from turnout.gateway.receive import Send
 

@@ -37,6 +37,8 @@ class Prepared:
     dropped: tuple[str, ...] = ()
     hide_usage: bool = False
     """We asked for the usage chunk and the caller did not."""
+    rewrite: bool = False
+    """The answer must be written anew in the caller's dialect: it is in another one, or calls bridged tools."""
 
 
 def prepare(intake: Intake, candidate: Candidate, drop: frozenset[str], vault: Vault) -> Prepared:
@@ -47,7 +49,9 @@ def prepare(intake: Intake, candidate: Candidate, drop: frozenset[str], vault: V
         if codec.render_request is None:
             raise Unsupported(f"'{target.model}' can't be called from this endpoint.", param="model")
         rendered = codec.render_request(intake.request, target, vault)
-        return Prepared(target=target, body=dump(rendered.body), lane="translated", dropped=rendered.dropped)
+        return Prepared(
+            target=target, body=dump(rendered.body), lane="translated", dropped=rendered.dropped, rewrite=True
+        )
     assert codec.adapt is not None, "a dialect that callers speak can adapt its own bodies"
     adapted = codec.adapt(intake.body, target, vault)
     hide = _lacks_usage(intake, target)
@@ -60,7 +64,15 @@ def prepare(intake: Intake, candidate: Candidate, drop: frozenset[str], vault: V
     if hide:
         given = intake.body.get("stream_options")
         edited["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
-    return Prepared(target=target, body=dump(edited), lane="edited", dropped=adapted.dropped, hide_usage=hide)
+    return Prepared(
+        target=target,
+        body=dump(edited),
+        lane="edited",
+        dropped=adapted.dropped,
+        hide_usage=hide,
+        # Free-form tools went out as functions; the caller waits for calls of the tools that it sent.
+        rewrite=bool(intake.request.custom_tools()) and not target.quirks.custom_tools,
+    )
 
 
 def _lacks_usage(intake: Intake, target: Target) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
 
-from turnout.catalogue.model import Deployment
-from turnout.catalogue.reload import Reloader
+from turnout.catalogue.reload import Reloader, ReloadResult
 from turnout.core.clock import Clock
 from turnout.core.ids import RandomBytes
 from turnout.gateway.auth import Authenticator
@@ -23,14 +22,6 @@ from turnout.ledger.writer import Writer
 from turnout.upstream.health import Health
 from turnout.upstream.retry_budget import RetryBudget
 from turnout.upstream.transport import Transport
-
-
-class Tokenizer(Protocol):
-    """Counts tokens with a model's own tokenizer."""
-
-    async def count(self, deployment: Deployment, text: str) -> int | None:
-        """None where that model's tokenizer is not at hand."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +47,21 @@ class Services:
     metrics: Metrics
     traffic: Traffic
     journal: Journal
+    reload: Callable[[], ReloadResult]
+    """Reads the configuration again and puts it to use."""
+    waiting_for: Callable[[], str | None] = lambda: None
+    """What the server still waits for before it can answer, such as the embedded model's weights to load."""
+
+    def problems(self) -> tuple[str, ...]:
+        """Why the server is not ready; empty when it is."""
+        found: list[str] = []
+        if self.traffic.draining:
+            found.append("shutting down")
+        if not self.writer.healthy:
+            found.append("records can't be written")
+        if not self.reloader.current.catalogue.deployments:
+            found.append("no deployment is configured")
+        waiting = self.waiting_for()
+        if waiting is not None:
+            found.append(waiting)
+        return tuple(found)

@@ -18,6 +18,8 @@ class Traffic:
     def __init__(self, most: int) -> None:
         self._most = most
         self._tasks: set[asyncio.Task[object]] = set()
+        self._answered = 0
+        """Of the tasks, those that only wait for their record to be on disk. The writer's queue bounds them."""
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
@@ -31,7 +33,7 @@ class Traffic:
         """Admits the current task. Raises Draining or Overloaded."""
         if self.draining:
             raise Draining("This server is shutting down.", retry_after=_RETRY_SECONDS, should_retry=True)
-        if len(self._tasks) >= self._most:
+        if len(self._tasks) - self._answered >= self._most:
             raise Overloaded(
                 f"This server has {self._most} requests in flight, which is its limit.",
                 retry_after=_RETRY_SECONDS,
@@ -43,8 +45,13 @@ class Traffic:
         self._idle.clear()
         return task
 
+    def answered(self) -> None:
+        """The caller has the whole answer. Follow it with `leave`."""
+        self._answered += 1
+
     def leave(self, task: asyncio.Task[object]) -> None:
         """The request is over, its record written."""
+        self._answered -= 1
         self._tasks.discard(task)
         if not self._tasks:
             self._idle.set()

@@ -1,0 +1,341 @@
+"""The composition root: from settings to a running gateway. The only module that knows everyone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TextIO
+
+import uvicorn
+
+from turnout.catalogue.load import LocalModel, wanted_local_model
+from turnout.catalogue.reload import Reloader, ReloadResult
+from turnout.core.clock import Clock, SystemClock
+from turnout.core.errors import ConfigError
+from turnout.core.ids import RandomBytes
+from turnout.core.secret import Secret
+from turnout.core.secret_source import read_given_keys
+from turnout.core.settings_model import Settings
+from turnout.gateway.application import Application, Asgi
+from turnout.gateway.auth import Authenticator
+from turnout.gateway.bindings import Bindings
+from turnout.gateway.journal import Journal
+from turnout.gateway.limits import Limiter
+from turnout.gateway.metrics import Metrics
+from turnout.gateway.outlet import Pinger
+from turnout.gateway.protocol import with_timeout
+from turnout.gateway.rest import rest_app
+from turnout.gateway.services import Services
+from turnout.gateway.traffic import Traffic
+from turnout.gateway.vault import ReasoningVault
+from turnout.ledger.database import open_database
+from turnout.ledger.datadir import DataDir, DirLock
+from turnout.ledger.keyring import KeyRing, StaticKey
+from turnout.ledger.keys import KeySpec, list_keys
+from turnout.ledger.keystore import KeyStore
+from turnout.ledger.writer import Writer
+from turnout.upstream.embedded import EmbeddedModel, Transports
+from turnout.upstream.health import BreakerRules, Health
+from turnout.upstream.http import HttpTransport
+from turnout.upstream.local_engine import LocalEngine
+from turnout.upstream.local_weights import find_weights
+from turnout.upstream.retry_budget import RetryBudget, RetryRules
+
+CONFIG_POLL_SECONDS = 1.0
+ADMIN_KEY_NAME = "first administrator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What comes from outside the process. Tests bring their own."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    clock: Clock = field(default_factory=SystemClock)
+    random: Random = field(default_factory=Random)
+    random_bytes: RandomBytes = os.urandom
+    log: TextIO = field(default_factory=lambda: sys.stderr)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A gateway that can be served."""
+
+    services: Services
+    app: Asgi
+    settings: Settings
+    embedded: EmbeddedModel | None
+    admin_key: Secret
+    lock: DirLock
+
+
+@contextlib.asynccontextmanager
+async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[Running]:
+    """Builds everything, and takes it down in the other order. Raises ConfigProblems, ConfigError or
+    StorageUnavailable before anything is served."""
+    environ = around.environ
+    reloader = _reloader(config, environ)
+    settings = reloader.current.settings
+    journal = Journal(around.clock, around.log, level=settings.log.level, as_json=settings.log.format == "json")
+    directory = DataDir(settings.storage.dir)
+    async with contextlib.AsyncExitStack() as stack:
+        lock = stack.enter_context(DirLock(directory))
+        connection = open_database(directory, around.random_bytes)
+        rows = list_keys(connection)
+        writer = Writer(connection)
+        stack.push_async_callback(writer.close)
+        pepper = directory.pepper(_secret(environ, "TURNOUT_PEPPER"), around.random_bytes)
+        admin = directory.admin_key(_secret(environ, "TURNOUT_ADMIN_KEY"), around.random_bytes)
+        ring = KeyRing(pepper, rows, [_admin_key(admin), *_static_keys(settings, environ)])
+        http = HttpTransport(reloader.current.catalogue.providers.values(), proxies=_proxies(environ))
+        stack.push_async_callback(http.close)
+        embedded = _embedded(settings, reloader, around.random_bytes)
+        if embedded is not None:
+            stack.push_async_callback(embedded.close)
+        health = Health(
+            around.clock,
+            BreakerRules(consecutive=settings.breaker.failures, cooldown=settings.breaker.open_seconds),
+        )
+
+        def reload() -> ReloadResult:
+            result = reloader.reload()
+            catalogue = reloader.current.catalogue
+            if result.swapped:
+                http.reload(catalogue.providers.values())
+                health.forget(frozenset(catalogue.deployments))
+                ring.replace_static([_admin_key(admin), *_static_keys(reloader.current.settings, environ)])
+            _tell_reload(journal, result, catalogue.version)
+            return result
+
+        services = Services(
+            reloader=reloader,
+            clock=around.clock,
+            random=around.random,
+            random_bytes=around.random_bytes,
+            session_key=pepper.reveal().encode(),
+            auth=Authenticator(ring, around.clock),
+            keys=KeyStore(
+                writer=writer,
+                ring=ring,
+                pepper=pepper,
+                clock=around.clock,
+                random_bytes=around.random_bytes,
+            ),
+            limiter=Limiter(around.clock),
+            transport=Transports(http, embedded),
+            health=health,
+            retries=RetryBudget(around.clock, RetryRules(share=settings.retry.budget)),
+            vault=ReasoningVault(around.clock),
+            bindings=Bindings(around.clock),
+            pinger=Pinger(around.clock, settings.server.keepalive_seconds),
+            writer=writer,
+            metrics=Metrics(),
+            traffic=Traffic(settings.server.max_requests_in_flight),
+            journal=journal,
+            reload=reload,
+            waiting_for=_waiting(embedded),
+        )
+        async with _background(services, embedded):
+            app = Application(services, rest_app(services))
+            yield Running(services=services, app=app, settings=settings, embedded=embedded, admin_key=admin, lock=lock)
+
+
+def _reloader(config: Path | None, environ: Mapping[str, str]) -> Reloader:
+    """With the embedded model where its weights are here; without them it is left out, and the rest is served."""
+    from_settings = Reloader(config, environ, local_model=None).current.settings
+    return Reloader(config, environ, local_model=_local_model(from_settings))
+
+
+def _local_model(settings: Settings) -> LocalModel | None:
+    wanted = wanted_local_model(settings)
+    if wanted is None:
+        return None
+    try:
+        find_weights(settings.storage.dir, settings.local.model)
+    except ConfigError:
+        return None
+    return wanted
+
+
+def _embedded(settings: Settings, reloader: Reloader, random_bytes: RandomBytes) -> EmbeddedModel | None:
+    if not any(provider.embedded for provider in reloader.current.catalogue.providers.values()):
+        return None
+
+    def make() -> LocalEngine:
+        return LocalEngine(
+            find_weights(settings.storage.dir, settings.local.model),
+            context=settings.local.context,
+            threads=settings.local.threads,
+            random_bytes=random_bytes,
+        )
+
+    return EmbeddedModel(make)
+
+
+def _waiting(embedded: EmbeddedModel | None) -> Callable[[], str | None]:
+    def waiting() -> str | None:
+        if embedded is None or embedded.running:
+            return None
+        return embedded.problem or "the embedded model is loading"
+
+    return waiting
+
+
+@contextlib.asynccontextmanager
+async def _background(services: Services, embedded: EmbeddedModel | None) -> AsyncGenerator[None]:
+    """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model."""
+    async with asyncio.TaskGroup() as tasks:
+        owned = [tasks.create_task(services.pinger.run()), tasks.create_task(_watch_config(services))]
+        if embedded is not None:
+            owned.append(tasks.create_task(_start_embedded(services, embedded)))
+        try:
+            yield
+        finally:
+            for task in owned:
+                task.cancel()
+
+
+async def _start_embedded(services: Services, embedded: EmbeddedModel) -> None:
+    try:
+        await embedded.start()
+        services.journal.info("embedded model ready")
+    except ConfigError as error:
+        services.journal.error("embedded model not started", why=error.message)
+
+
+async def _watch_config(services: Services) -> None:
+    while True:
+        await asyncio.sleep(CONFIG_POLL_SECONDS)
+        if services.reloader.changed():
+            services.reload()
+
+
+def _tell_reload(journal: Journal, result: ReloadResult, version: str) -> None:
+    for problem in result.problems:
+        journal.error("configuration refused, the last good one stays", problem=str(problem))
+    if result.swapped:
+        journal.info("configuration reloaded", catalogue=version)
+    for name in result.needs_restart:
+        journal.warning("needs a restart to take effect", key=name)
+
+
+def _secret(environ: Mapping[str, str], name: str) -> Secret | None:
+    text = environ.get(name, "").strip()
+    return Secret(text) if text else None
+
+
+def _admin_key(secret: Secret) -> StaticKey:
+    return StaticKey(secret=secret, spec=KeySpec(name=ADMIN_KEY_NAME, role="admin"))
+
+
+def _static_keys(settings: Settings, environ: Mapping[str, str]) -> list[StaticKey]:
+    keys: list[StaticKey] = []
+    for given in read_given_keys(settings, environ):
+        key = given.settings
+        spec = KeySpec(
+            name=key.name,
+            role=key.role,
+            routes=key.routes or None,
+            rpm=key.limits.rpm,
+            tpm=key.limits.tpm,
+            concurrency=key.limits.concurrency,
+        )
+        keys.append(StaticKey(secret=given.secret, spec=spec))
+    return keys
+
+
+def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """The proxies that the environment names, as every other HTTP client takes them."""
+    found: dict[str, str] = {}
+    for scheme in ("http", "https"):
+        url = environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY")
+        if url:
+            found[scheme] = url
+    return found
+
+
+# ---- serving -----------------------------------------------------------------------------
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: a stop drains first, see `serve_until_stopped`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket. Raises ConfigError where the address can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # IPPROTO_TCP is named because asyncio sets TCP_NODELAY only on sockets that say they are TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"{host}:{port} can't be listened on: {error.strerror}. Choose another with --port or `[server] port`."
+        ) from error
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where the socket listens, as a URL."""
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+async def serve_until_stopped(
+    running: Running, listener: socket.socket, *, when_up: Callable[[], Awaitable[None]]
+) -> None:
+    """Serves until a stop signal, then drains: no new requests, those under way may end within `drain_seconds`. A
+    second signal ends at once. SIGHUP reads the configuration again."""
+    settings = running.settings.server
+    config = uvicorn.Config(
+        running.app,
+        http=with_timeout(settings.header_timeout),
+        loop="none",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        backlog=2048,
+    )
+    server = _Server(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_stop() -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, on_stop)
+    loop.add_signal_handler(signal.SIGHUP, running.services.reload)
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(server.serve([listener]))
+        await when_up()
+        stopped = tasks.create_task(stop.wait())
+        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        running.services.journal.info("draining", in_flight=running.services.traffic.in_flight)
+        await running.services.traffic.drain(settings.drain_seconds)
+        server.should_exit = True
+    running.services.journal.info("stopped")

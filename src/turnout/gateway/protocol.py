@@ -1,0 +1,94 @@
+"""uvicorn's HTTP protocol with the limits it lacks: how long and how large a request's head may be.
+
+uvicorn waits for ever for a head that trickles in (security incident class "slow loris"). The body has its limits in
+`receive`. Idle connections between requests are uvicorn's own `timeout_keep_alive`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024
+MAX_HEADERS = 200
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """Closes a connection whose head is too slow or too large. `header_timeout` (seconds) is set by `with_timeout`."""
+
+    header_timeout: float = 10.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # the base class's own signature, passed on whole
+        super().__init__(*args, **kwargs)
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._head_count = 0
+        self._head_refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_done()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = self._head_count = 0
+        if self._head_timer is None:
+            self._wait_for_head()
+
+    def on_url(self, url: bytes) -> None:
+        self._head_bytes += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value)
+        self._head_count += 1
+        if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
+            self._refuse()
+            return
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head_done()
+        if not self._head_refused:
+            super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        # The parser keeps a single endless header to itself, so what arrives before the head is whole is counted too.
+        if self._head_timer is not None:
+            self._head_bytes += len(data) // 2
+            if self._head_bytes > 4 * MAX_HEAD_BYTES and not self._head_refused:
+                self._refuse()
+        if not self._head_refused:
+            super().data_received(data)
+
+    def _refuse(self) -> None:
+        if not self._head_refused:
+            self._head_refused = True
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def _wait_for_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.header_timeout, self._too_slow)
+
+    def _head_done(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def with_timeout(seconds: float) -> type[GuardedProtocol]:
+    """The protocol class for one server."""
+    return type("Protocol", (GuardedProtocol,), {"header_timeout": seconds})
