@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterable, Sequence
 
 import openai
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai_client import served
 
 from turnout.core.errors import UpstreamBroken
 from turnout.core.target import Dialect, Target
@@ -72,35 +70,6 @@ def answering(*, usage: bool = True, tools: tuple[Tool, ...] = TOOLS) -> Answeri
 def written(events: Iterable[Event], to: Answering) -> bytes:
     writer = ChatWriter(to)
     return b"".join(writer.write(event) for event in events)
-
-
-@contextmanager
-def served(body: bytes, kind: str = "text/event-stream", status: int = 200) -> Iterator[openai.OpenAI]:
-    """The real client, before a server that answers with `body`."""
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(status)
-            self.send_header("content-type", kind)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}/v1"
-        with openai.OpenAI(base_url=url, api_key="k", max_retries=0) as client:
-            yield client
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def streamed(body: bytes) -> list[openai.types.chat.ChatCompletionChunk]:
