@@ -58,7 +58,7 @@ def test_very_deep_json_is_refused_fast(opening: bytes, closed: bool) -> None:
 @pytest.mark.parametrize(("levels", "taken"), [(MAX_DEPTH - 1, True), (MAX_DEPTH, True), (MAX_DEPTH + 1, False)])
 def test_the_depth_limit_is_exact(levels: int, taken: bool) -> None:
     """The limit counts the outermost object as one level."""
-    data = b'{"x":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+    data = b'{"x":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b',"y":[[],[]]}'
     if taken:
         assert load_object(data)
         return

@@ -56,8 +56,13 @@ def parse(pieces: Sequence[bytes], limit: int = MAX_EVENT_BYTES) -> list[SseEven
     ],
 )
 def test_events(data: bytes, expected: list[tuple[bytes, bytes]]) -> None:
-    """Each shape of the standard gives its events."""
-    assert parse([data]) == [SseEvent(*each) for each in expected]
+    """Each shape of the standard gives its events, cut at any byte and byte by byte."""
+    events = [SseEvent(*each) for each in expected]
+
+    assert parse([data]) == events
+    assert parse([data[i : i + 1] for i in range(len(data))]) == events
+    for cut in range(len(data)):
+        assert parse([data[:cut], data[cut:]]) == events, f"cut at byte {cut}"
 
 
 def test_encoded_events_are_read_back() -> None:
