@@ -19,7 +19,7 @@ import uvicorn
 from turnout.catalogue.load import LocalModel, wanted_local_model
 from turnout.catalogue.reload import Reloader, ReloadResult
 from turnout.core.clock import Clock, SystemClock
-from turnout.core.errors import ConfigError
+from turnout.core.errors import ConfigError, StorageUnavailable
 from turnout.core.ids import RandomBytes
 from turnout.core.secret import Secret
 from turnout.core.secret_source import read_given_keys
@@ -41,6 +41,7 @@ from turnout.ledger.datadir import DataDir, DirLock
 from turnout.ledger.keyring import KeyRing, StaticKey
 from turnout.ledger.keys import KeySpec, list_keys
 from turnout.ledger.keystore import KeyStore
+from turnout.ledger.retention import Retention, sweep
 from turnout.ledger.writer import Writer
 from turnout.upstream.embedded import EmbeddedModel, Transports
 from turnout.upstream.health import BreakerRules, Health
@@ -50,6 +51,7 @@ from turnout.upstream.local_weights import find_weights
 from turnout.upstream.retry_budget import RetryBudget, RetryRules
 
 CONFIG_POLL_SECONDS = 1.0
+SWEEP_SECONDS = 3600.0
 ADMIN_KEY_NAME = "first administrator"
 
 
@@ -192,7 +194,11 @@ def _waiting(embedded: EmbeddedModel | None) -> Callable[[], str | None]:
 async def _background(services: Services, embedded: EmbeddedModel | None) -> AsyncGenerator[None]:
     """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model."""
     async with asyncio.TaskGroup() as tasks:
-        owned = [tasks.create_task(services.pinger.run()), tasks.create_task(_watch_config(services))]
+        owned = [
+            tasks.create_task(services.pinger.run()),
+            tasks.create_task(_watch_config(services)),
+            tasks.create_task(_sweep_records(services)),
+        ]
         if embedded is not None:
             owned.append(tasks.create_task(_start_embedded(services, embedded)))
         try:
@@ -208,6 +214,16 @@ async def _start_embedded(services: Services, embedded: EmbeddedModel) -> None:
         services.journal.info("embedded model ready")
     except ConfigError as error:
         services.journal.error("embedded model not started", why=error.message)
+
+
+async def _sweep_records(services: Services) -> None:
+    """Deletes what is older than its retention, in small steps beside the requests."""
+    while True:
+        try:
+            await sweep(services.writer, services.clock.now(), Retention())
+        except StorageUnavailable as error:
+            services.journal.warning("old records not deleted", why=error.message)
+        await asyncio.sleep(SWEEP_SECONDS)
 
 
 async def _watch_config(services: Services) -> None:

@@ -48,7 +48,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _plain("GET", "/metrics", "public"),
     _plain("GET", "/admin/keys", "admin"),
     _plain("POST", "/admin/keys", "admin"),
-    _plain("DELETE", "/admin/keys/{id}", "admin"),
+    _plain("POST", "/admin/keys/{id}/revoke", "admin"),
     _plain("POST", "/admin/keys/{id}/rotate", "admin"),
     _plain("POST", "/admin/reload", "admin"),
     _plain("POST", "/admin/explain", "admin"),

@@ -29,15 +29,21 @@ class Named(NamedTuple):
 def visible(catalogue: Catalogue, principal: Principal) -> list[Named]:
     """The names that a key may ask for, the operator's own first."""
     allowed = principal.routes
-    named = [Named(*item) for item in catalogue.routes.items() if allowed is None or item[0] in allowed]
+    named = [Named(*item) for item in catalogue.routes.items() if allowed is None or _may(allowed, *item)]
     return sorted(named, key=lambda each: each.route.implicit and each.name == each.route.name)
 
 
 def find(catalogue: Catalogue, principal: Principal, name: str) -> Named:
     """One of them. Raises UnknownModel, for names the key may not use too."""
-    if principal.routes is not None and name not in principal.routes:
+    route = catalogue.resolve(name)
+    if principal.routes is not None and not _may(principal.routes, name, route):
         raise UnknownModel(f"There is no model or route '{name}' for this key.", param="model")
-    return Named(name, catalogue.resolve(name))
+    return Named(name, route)
+
+
+def _may(allowed: frozenset[str], name: str, route: Route) -> bool:
+    """An alias is allowed with its route."""
+    return name in allowed or route.name in allowed
 
 
 def _deployments(catalogue: Catalogue, route: Route) -> Iterable[Deployment]:

@@ -23,6 +23,7 @@ from turnout.gateway.explaining import explain
 from turnout.gateway.metrics import CONTENT_TYPE
 from turnout.gateway.services import Services
 from turnout.ledger.keys import issued_to_json, row_to_json, spec_from_json
+from turnout.wire import fields
 from turnout.wire.body import load_object
 from turnout.wire.codecs import CODECS
 
@@ -100,6 +101,10 @@ def _dumped(value: Json, status: int = 200) -> Response:
 
 
 async def _body(request: Request) -> JsonObject:
+    return load_object(await _raw_body(request))
+
+
+async def _raw_body(request: Request) -> bytes:
     pieces: list[bytes] = []
     size = 0
     async for piece in request.stream():
@@ -107,7 +112,7 @@ async def _body(request: Request) -> JsonObject:
         if size > _MOST_BODY:
             raise BodyTooLarge(f"The request body is larger than {_MOST_BODY} bytes.")
         pieces.append(piece)
-    return load_object(b"".join(pieces))
+    return b"".join(pieces)
 
 
 # ---- models ------------------------------------------------------------------------------
@@ -208,11 +213,12 @@ async def _revoke_key(services: Services, request: Request, principal: Principal
 
 async def _rotate_key(services: Services, request: Request, principal: Principal | None) -> Response:
     assert principal is not None, "the endpoint asks for a key"
-    seconds = request.query_params.get("grace_seconds", "0")
-    if not seconds.isdecimal() or int(seconds) > 30 * 86_400:
-        raise InvalidField("'grace_seconds' must be a number from 0 to 2592000 (30 days).", param="grace_seconds")
+    raw = await _raw_body(request)
+    seconds = fields.optional_int(load_object(raw), "grace_seconds", least=0) if raw else None
+    if seconds is not None and seconds > 30 * 86_400:
+        raise InvalidField("'grace_seconds' must be at most 2592000 (30 days).", param="grace_seconds")
     key_id = request.path_params["id"]
-    issued = await services.keys.rotate(key_id, principal.key_id, timedelta(seconds=int(seconds)))
+    issued = await services.keys.rotate(key_id, principal.key_id, timedelta(seconds=seconds or 0))
     return _dumped(issued_to_json(issued, services.clock.now()))
 
 
@@ -224,7 +230,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/metrics"): _metrics,
     ("GET", "/admin/keys"): _list_keys,
     ("POST", "/admin/keys"): _create_key,
-    ("DELETE", "/admin/keys/{id}"): _revoke_key,
+    ("POST", "/admin/keys/{id}/revoke"): _revoke_key,
     ("POST", "/admin/keys/{id}/rotate"): _rotate_key,
     ("POST", "/admin/reload"): _reload,
     ("POST", "/admin/explain"): _explain,
