@@ -62,7 +62,9 @@ def examine(config: Path | None, environ: Mapping[str, str], *, network: bool) -
         configuration = list(_configuration(loaded, environ))
     # With a broken file the rest of the machine can still be looked at, as if there were no file.
     settings = loaded.settings if loaded is not None else _without_file(environ)
-    yield from doctor_machine.machine(settings)
+    called = loaded.catalogue.providers.values() if loaded is not None else ()
+    calls_https = any(provider.base_url.startswith("https:") for provider in called)
+    yield from doctor_machine.machine(settings, calls_https=calls_https)
     yield from configuration
     if settings is None:
         return

@@ -24,7 +24,7 @@ _RELEASED = datetime(2026, 1, 1, tzinfo=UTC)
 """Turnout did not exist before; a clock that says so is wrong."""
 
 
-def machine(settings: Settings | None) -> Iterator[Finding]:
+def machine(settings: Settings | None, *, calls_https: bool) -> Iterator[Finding]:
     """What does not depend on files of ours. Without settings, what depends on them is left out."""
     yield python()
     yield ok(
@@ -35,7 +35,7 @@ def machine(settings: Settings | None) -> Iterator[Finding]:
         yield from extras(settings)
         yield descriptors(settings.server.max_requests_in_flight)
     yield clock(SystemClock().now())
-    yield certificates()
+    yield certificates(ssl.get_default_verify_paths(), needed=calls_https)
 
 
 def python(found: tuple[int, int, int] | None = None) -> Finding:
@@ -67,7 +67,7 @@ def extras(settings: Settings) -> Iterator[Finding]:
             yield warning(
                 "extra 'local'",
                 "xllamacpp is not installed, so the embedded model can't run.",
-                "Run `pip install 'turnout[local]'`, or set `[local] enabled = false`.",
+                "Install xllamacpp (the extra `local`), or set `[local] enabled = false`.",
             )
         else:
             yield ok("extra 'local'", f"xllamacpp {version('xllamacpp')}")
@@ -75,7 +75,7 @@ def extras(settings: Settings) -> Iterator[Finding]:
         yield problem(
             "extra 'otel'",
             "`[telemetry] otlp_endpoint` is set, and OpenTelemetry is not installed.",
-            "Run `pip install 'turnout[otel]'`, or remove the setting.",
+            "Install the extra `otel`, or remove the setting.",
         )
 
 
@@ -101,14 +101,14 @@ def clock(now: datetime) -> Finding:
     return ok("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def certificates(paths: ssl.DefaultVerifyPaths | None = None) -> Finding:
+def certificates(paths: ssl.DefaultVerifyPaths, *, needed: bool) -> Finding:
     """Whether the system has authorities to check providers' certificates by."""
-    paths = paths or ssl.get_default_verify_paths()
     if paths.cafile and Path(paths.cafile).is_file():
         return ok("certificates", paths.cafile)
     if paths.capath and any(Path(paths.capath).glob("*.0")):
         return ok("certificates", paths.capath)
-    return problem(
+    say = problem if needed else warning
+    return say(
         "certificates",
         "The system has no certificate authorities, so no https provider can be reached.",
         "Install the package ca-certificates, or point $SSL_CERT_FILE at a bundle.",

@@ -20,7 +20,7 @@ class Lazy(NamedTuple):
 
 
 COMMANDS: dict[str, Lazy] = {
-    "up": Lazy("turnout.cli.serve", "up", "Quick start: fetch the embedded model, make a key, serve."),
+    "up": Lazy("turnout.cli.up", "up", "Quick start: fetch the embedded model, make a key, serve."),
     "serve": Lazy("turnout.cli.serve", "serve", "Serve what the configuration says."),
     "check": Lazy("turnout.cli.check", "check", "Check the configuration without starting anything."),
     "explain": Lazy("turnout.cli.explain", "explain", "Show where a request would go, and why. Sends nothing."),

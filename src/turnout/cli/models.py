@@ -116,13 +116,13 @@ def _show(catalogue: Catalogue, chosen: list[Deployment], routes: dict[str, Rout
         console.print("There is no deployment. Set a provider's key, such as OPENAI_API_KEY, or enable `[local]`.")
         return
     table = Table("deployment", "context", "output", "dialects", "where", "to know", title="Deployments")
-    table.columns[0].overflow = table.columns[3].overflow = "fold"  # a name that is cut can't be copied
+    table.columns[0].no_wrap = True  # a name that is cut can't be copied
     for each in chosen:
         table.add_row(
             escape(each.name),
             _tokens(each.context),
             _tokens(each.max_output),
-            "\n".join(dialect.value for dialect in each.endpoints),
+            "\n".join(dialect.value.removeprefix("openai_") for dialect in each.endpoints),
             _where(each),
             escape(_summary(each)),
         )
