@@ -81,7 +81,8 @@ class _Writer:
     def _say(self, message: Message, content: list[Json]) -> None:
         if content:
             role = _role(message.role, self._target.quirks)
-            self.items.append({"type": "message", "role": role, "content": list(content)})
+            said = _plain(content) if role == "assistant" else list(content)
+            self.items.append({"type": "message", "role": role, "content": said})
             content.clear()
 
     def _assistant(self, message: Message) -> None:
@@ -207,6 +208,17 @@ def _role(role: str, quirks: Quirks) -> str:
     if role in ("system", "developer") and role not in quirks.system_roles:
         return quirks.system_roles[0]
     return "user" if role == "tool" else role
+
+
+def _plain(content: list[Json]) -> Json:
+    """Words alone as one text. As parts, strict servers take them only with an id and a status, which a history made
+    elsewhere does not have (https://github.com/openai/codex/issues/12669)."""
+    words: list[str] = []
+    for part in content:
+        if not isinstance(part, dict) or part.get("type") != "output_text" or part.get("annotations"):
+            return list(content)
+        words.append(str(part["text"]))
+    return "".join(words)
 
 
 def _output_text(part: Text) -> JsonObject:
