@@ -44,8 +44,11 @@ def stop_reason(finish: str, *, tool_calls: bool) -> StopReason:
     return "tool_calls" if tool_calls and reason == "end" else reason
 
 
-def finish_reason(reason: StopReason) -> str:
-    """The word that chat clients know."""
+def finish_reason(reason: StopReason, *, refused: bool = False) -> str:
+    """The word that chat clients know. `refused`: the answer holds a refusal, which says what a filter's mark would
+    say; without one a refusal would look like an ordinary end."""
+    if reason == "refusal" and not refused:
+        return "content_filter"
     return _FINISH[reason]
 
 
@@ -173,14 +176,13 @@ def render_response(response: Response, answering: Answering) -> JsonObject:
         message["tool_calls"] = calls
     elif message["content"] is None and message["refusal"] is None:
         message["content"] = ""
+    finish = finish_reason(response.stop_reason, refused=message["refusal"] is not None)
     return {
         "id": response_id(response.id, answering),
         "object": "chat.completion",
         "created": response.created or answering.created,
         "model": answering.model,
-        "choices": [
-            {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(response.stop_reason)}
-        ],
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
         "usage": render_usage(response.usage),
     }
 

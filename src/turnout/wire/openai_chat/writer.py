@@ -135,7 +135,7 @@ class ChatWriter:
         return self._choice({"content": None, "tool_calls": [{"index": self._calls[index], **call}]})
 
     def _choice(self, delta: JsonObject, reason: StopReason | None = None) -> bytes:
-        finish: Json = finish_reason(reason) if reason else None
+        finish: Json = finish_reason(reason, refused="refusal" in self._kinds.values()) if reason else None
         choice: JsonObject = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return self._head + b'"choices":[' + orjson.dumps(choice) + b"]" + self._tail
 
