@@ -329,6 +329,7 @@ async def serve_until_stopped(
         log_level="critical",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here asks who the peer is
         date_header=False,
         timeout_keep_alive=75,
         backlog=2048,

@@ -75,6 +75,7 @@ class ModelRequest:
         "_principal",
         "_received",
         "_received_at",
+        "_scope",
         "_services",
         "id",
     )
@@ -82,6 +83,7 @@ class ModelRequest:
     def __init__(self, services: Services, endpoint: Endpoint, scope: Scope) -> None:
         self._services = services
         self._endpoint = endpoint
+        self._scope = scope
         self._method: str = scope["method"]
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._received_at = services.clock.now()
@@ -114,7 +116,7 @@ class ModelRequest:
         watch: DisconnectWatch | None = None
         try:
             raw, headers = await self._admit(receive)
-            watch = DisconnectWatch(receive)
+            watch = DisconnectWatch(self._scope, lambda: outlet.closed)
             await self._serve(raw, headers, outlet, watch)
         except TurnoutError as error:
             self._fail(error, outlet)
@@ -210,7 +212,9 @@ class ModelRequest:
 
     def _base_headers(self, principal: Principal | None) -> Headers:
         name = self.id.encode()
-        headers: Headers = [(b"x-request-id", name), (b"request-id", name)]
+        headers: Headers = [(b"x-request-id", name)]
+        if self._endpoint.dialect is Dialect.ANTHROPIC:
+            headers.append((b"request-id", name))
         if principal is not None and (principal.rpm is not None or principal.tpm is not None):
             services = self._services
             if self._endpoint.dialect is Dialect.ANTHROPIC:

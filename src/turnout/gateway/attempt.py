@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -205,11 +205,16 @@ class Attempt:
         """The provider's counts, or ours where an answer was begun and its counts are lost."""
         usage = self.tally.usage
         answered = self.status is not None and 200 <= self.status < 300
-        if usage is not None and (usage.output_tokens or self.tally.ended or not answered):
+        if usage is not None and (self.tally.finished or not answered):
             return usage, False
         if not answered and not self.maybe_billed:
             return Usage(), False
-        return self.tally.estimated_usage(self.intake.features.input_tokens), True
+        own = self.tally.estimated_usage(self.intake.features.input_tokens)
+        if usage is None:
+            return own, True
+        # What came before the cut is not the final count: Anthropic begins with one output token.
+        seen = max(usage.output_tokens or 0, own.output_tokens or 0)
+        return replace(usage, input_tokens=usage.input_tokens or own.input_tokens, output_tokens=seen), True
 
     @property
     def maybe_billed(self) -> bool:

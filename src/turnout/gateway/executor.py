@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from turnout.core.deadline import Deadline
 from turnout.core.errors import (
     Draining,
     Fault,
@@ -73,7 +74,7 @@ class Execution:
         self.decision = decide(
             features,
             catalogue,
-            services.health.snapshot(),
+            services.health.snapshot(target.deployment for target in route.targets),
             bound=bound,
             draw=draw,
             now=services.clock.monotonic(),
@@ -84,7 +85,7 @@ class Execution:
         """Tries until an answer is out. Raises the last error where none is."""
         assert self.decision is not None, "decide comes first"
         try:
-            async with asyncio.timeout(self.decision.route.total_timeout):
+            with Deadline(self.decision.route.total_timeout):
                 await self._try_all(self.decision)
         except TimeoutError:
             raise UpstreamTimeout(
@@ -246,7 +247,7 @@ class Execution:
 async def _read_on(answer: Answer) -> None:
     assert answer.unread is not None, "only streams are read on"
     try:
-        async with asyncio.timeout(DRAIN_SECONDS):
+        with Deadline(DRAIN_SECONDS):
             async for _ in answer.unread:
                 pass
     except (TimeoutError, TurnoutError):

@@ -7,9 +7,12 @@ uvicorn waits for ever for a head that trickles in (security incident class "slo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from turnout.gateway.receive import ON_DISCONNECT
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 200
@@ -28,6 +31,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_count = 0
         self._head_refused = False
+        self._on_disconnect: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -36,9 +40,18 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_done()
         super().connection_lost(exc)
+        if self._on_disconnect is not None:
+            self._on_disconnect()
+
+    def subscribe(self, on_disconnect: Callable[[], None] | None) -> None:
+        """What to call when the connection is lost: one listener, the request that is being answered."""
+        self._on_disconnect = on_disconnect
+        if on_disconnect is not None and self.transport.is_closing():
+            self.loop.call_soon(on_disconnect)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope[ON_DISCONNECT] = self.subscribe  # pyright: ignore[reportGeneralTypeIssues] an extension of the scope
         self._head_bytes = self._head_count = 0
         if self._head_timer is None:
             self._wait_for_head()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
+from turnout.core.deadline import Deadline
 from turnout.core.errors import BodyTimeout, BodyTooLarge, InvalidField
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -34,7 +35,7 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int, s
             "This server takes uncompressed bodies only; send no 'content-encoding'.", param="content-encoding"
         )
     try:
-        async with asyncio.timeout(seconds):
+        with Deadline(seconds):
             message = await receive()
             if not message.get("more_body") and message["type"] == "http.request":
                 body: bytes = message["body"]
@@ -66,28 +67,33 @@ def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(f"The request body is larger than {limit} bytes, which is what this server takes.")
 
 
+ON_DISCONNECT = "turnout.on_disconnect"
+"""Key in the scope: a function that takes what to call when the connection is lost. `protocol` puts it there."""
+
+
 class DisconnectWatch:
     """Cancels the request's task when the caller goes away, so that the upstream call ends with it.
 
-    The watching task belongs to the request: `stop` ends it on every path.
+    Told by the protocol rather than by a task that waits for ASGI's `http.disconnect`, which would cost more than
+    parsing the request. Once `complete` says that the whole answer is out there is nothing left to cancel.
     """
 
-    __slots__ = ("_owner", "_task", "gone")
+    __slots__ = ("_complete", "_owner", "_subscribe", "gone")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, scope: Scope, complete: Callable[[], bool]) -> None:
         owner = asyncio.current_task()
         assert owner is not None, "a request runs in a task"
         self._owner = owner
+        self._complete = complete
         self.gone = False
-        loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._watch(receive))
+        self._subscribe: Callable[[Callable[[], None] | None], None] = scope[ON_DISCONNECT]
+        self._subscribe(self._lost)
 
-    async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.gone = True
-        self._owner.cancel()
+    def _lost(self) -> None:
+        if not self._complete():
+            self.gone = True
+            self._owner.cancel()
 
     def stop(self) -> None:
-        """Call it before the answer is complete: afterwards the server reports a disconnect in any case."""
-        self._task.cancel()
+        """Ends the watch."""
+        self._subscribe(None)

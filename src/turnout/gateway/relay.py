@@ -122,6 +122,7 @@ async def relay(
         tally.add(events)
         if tally.failed is not None:
             raise in_band_error(tally.failed)
+        reader.feed(b"")  # raises where a bad event stands in the chunk: nothing of its bytes may go out
         data = lane.take(chunk, events)
         if tally.ended:
             # The caller of this function reads on to the end of the body, so that the connection can be used again.
@@ -148,8 +149,12 @@ async def relay(
     return b"".join(held)
 
 
+_SHOWN = {401: 502, 402: 502, 403: 502, 404: 502, 500: 502, 529: 503}
+"""As with error statuses (see `upstream.rejections`): the provider's 401 speaks of our key, not of the caller's."""
+
+
 def in_band_error(failed: Failed) -> TurnoutError:
     """An error event of the provider, as our error."""
-    return UpstreamRejected(
-        failed.message, upstream_status=failed.status, status=failed.status, code=failed.code or "upstream_error"
-    )
+    status = _SHOWN.get(failed.status, failed.status)
+    code = "upstream_error" if failed.status in (401, 402, 403, 404) else failed.code or "upstream_error"
+    return UpstreamRejected(failed.message, upstream_status=failed.status, status=status, code=code)

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from turnout.core.clock import Clock
@@ -127,10 +128,12 @@ class Health:
         for name in [n for n, breaker in self._breakers.items() if n not in keep and not breaker.in_flight]:
             del self._breakers[name]
 
-    def snapshot(self) -> HealthSnapshot:
-        """How all deployments fare now."""
+    def snapshot(self, names: Iterable[str] | None = None) -> HealthSnapshot:
+        """How the named deployments fare now; all of them where none is named."""
         now = self._clock.monotonic()
-        return HealthSnapshot({name: self._view(breaker, now) for name, breaker in self._breakers.items()})
+        breakers = self._breakers
+        seen = {name: self._view(breakers[name], now) for name in names or breakers if name in breakers}
+        return HealthSnapshot(seen)
 
     def _view(self, breaker: _Breaker, now: float) -> DeploymentHealth:
         circuit = Circuit.CLOSED

@@ -22,6 +22,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from turnout.catalogue.model import Provider
+from turnout.core.deadline import Deadline
 from turnout.core.errors import UpstreamBroken, UpstreamTimeout
 from turnout.upstream import connector, faults
 from turnout.upstream.egress import policy_of
@@ -168,7 +169,7 @@ class HttpTransport:
         timeouts = request.timeouts
         url = self._url(request.url)
         try:
-            async with asyncio.timeout(min(timeouts.first_byte, timeouts.total)):
+            with Deadline(min(timeouts.first_byte, timeouts.total)):
                 response = await self._session.request(
                     request.method,
                     url,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import orjson
 
-from turnout.core.errors import ContextTooLong, Draining, Overloaded, TurnoutError
+from turnout.core.errors import ContextTooLong, Draining, Overloaded, TurnoutError, UpstreamRejected
 from turnout.core.json import Json, JsonObject
 from turnout.wire.codec import UpstreamFault
 
@@ -36,7 +36,7 @@ _SHOWN = 300
 
 def error_type(error: TurnoutError) -> str:
     """Anthropic's name for the error."""
-    if isinstance(error, Overloaded | Draining):
+    if isinstance(error, Overloaded | Draining) or (isinstance(error, UpstreamRejected) and error.status == 503):
         return "overloaded_error"
     known = _TYPE_OF_STATUS.get(error.status)
     if known is not None:
