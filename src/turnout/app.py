@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -15,7 +16,9 @@ from random import Random
 from typing import TextIO
 
 import uvicorn
+from starlette.middleware.cors import CORSMiddleware
 
+from turnout.catalogue.accounts import LOCAL
 from turnout.catalogue.load import LocalModel, wanted_local_model
 from turnout.catalogue.reload import Reloader, ReloadResult
 from turnout.core.clock import Clock, SystemClock
@@ -23,6 +26,7 @@ from turnout.core.errors import ConfigError, StorageUnavailable
 from turnout.core.ids import RandomBytes
 from turnout.core.secret import Secret
 from turnout.core.secret_source import read_given_keys
+from turnout.core.settings import read_settings
 from turnout.core.settings_model import Settings
 from turnout.gateway.application import Application, Asgi
 from turnout.gateway.auth import Authenticator
@@ -96,6 +100,7 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
         pepper = directory.pepper(_secret(environ, "TURNOUT_PEPPER"), around.random_bytes)
         admin = directory.admin_key(_secret(environ, "TURNOUT_ADMIN_KEY"), around.random_bytes)
         ring = KeyRing(pepper, rows, [_admin_key(admin), *_static_keys(settings, environ)])
+        auth = Authenticator(ring, around.clock, settings.limits)
         http = HttpTransport(reloader.current.catalogue.providers.values(), proxies=_proxies(environ))
         stack.push_async_callback(http.close)
         embedded = _embedded(settings, reloader, around.random_bytes)
@@ -112,6 +117,7 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             if result.swapped:
                 http.reload(catalogue.providers.values())
                 health.forget(frozenset(catalogue.deployments))
+                auth.use_defaults(reloader.current.settings.limits)
                 ring.replace_static([_admin_key(admin), *_static_keys(reloader.current.settings, environ)])
             _tell_reload(journal, result, catalogue.version)
             return result
@@ -122,7 +128,7 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             random=around.random,
             random_bytes=around.random_bytes,
             session_key=pepper.reveal().encode(),
-            auth=Authenticator(ring, around.clock),
+            auth=auth,
             keys=KeyStore(
                 writer=writer,
                 ring=ring,
@@ -145,25 +151,40 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             waiting_for=_waiting(embedded),
         )
         async with _background(services, embedded):
-            app = Application(services, rest_app(services))
+            app: Asgi = Application(services, rest_app(services))
+            if settings.server.cors_origins:
+                app = CORSMiddleware(
+                    app,
+                    allow_origins=settings.server.cors_origins,
+                    allow_methods=("GET", "POST"),
+                    allow_headers=("*",),
+                    expose_headers=("x-request-id", "request-id", "retry-after"),
+                )
             yield Running(services=services, app=app, settings=settings, embedded=embedded, admin_key=admin, lock=lock)
 
 
 def _reloader(config: Path | None, environ: Mapping[str, str]) -> Reloader:
     """With the embedded model where its weights are here; without them it is left out, and the rest is served."""
-    from_settings = Reloader(config, environ, local_model=None).current.settings
-    return Reloader(config, environ, local_model=_local_model(from_settings))
+    return Reloader(config, environ, local_model=_local_model(read_settings(config, environ)))
 
 
 def _local_model(settings: Settings) -> LocalModel | None:
     wanted = wanted_local_model(settings)
-    if wanted is None:
-        return None
+    if wanted is None or _names_local(settings):
+        return wanted  # what the operator relies on is not left out: a missing file shows in `/readyz` and the log
     try:
         find_weights(settings.storage.dir, settings.local.model)
     except ConfigError:
         return None
     return wanted
+
+
+def _names_local(settings: Settings) -> bool:
+    """Whether the configuration refers to the embedded model."""
+    names = {target.deployment for route in settings.routes.values() for target in route.targets}
+    names.update(settings.aliases.values(), *(key.routes for key in settings.keys))
+    names.add(settings.default_route or "")
+    return any(name == LOCAL or name.startswith(f"{LOCAL}/") for name in names)
 
 
 def _embedded(settings: Settings, reloader: Reloader, random_bytes: RandomBytes) -> EmbeddedModel | None:
@@ -288,6 +309,14 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _quiet_collector() -> None:
+    """What was made at start lives for ever: the cycle collector need not look at it again, nor as often as by
+    default, since a request makes thousands of objects and no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """The listening socket. Raises ConfigError where the address can't be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -346,6 +375,7 @@ async def serve_until_stopped(
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, on_stop)
     loop.add_signal_handler(signal.SIGHUP, running.services.reload)
+    _quiet_collector()
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve([listener]))
         await when_up()

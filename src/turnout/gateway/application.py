@@ -158,7 +158,14 @@ class ModelRequest:
     async def _serve(self, raw: bytes, headers: dict[bytes, bytes], outlet: Outlet, watch: DisconnectWatch) -> None:
         services, principal = self._services, self._principal
         assert principal is not None, "the caller is known by now"
-        self._intake = intake = read_intake(self._endpoint, raw, headers, principal.key_id, services.session_key)
+        self._intake = intake = read_intake(
+            self._endpoint,
+            raw,
+            headers,
+            principal.key_id,
+            services.session_key,
+            default_model=services.reloader.current.catalogue.default_route,
+        )
         self._authorise(principal, intake)
         if not services.writer.healthy:
             raise StorageUnavailable(

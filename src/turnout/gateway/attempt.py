@@ -11,6 +11,7 @@ import orjson
 
 from turnout.core.errors import Fault, TurnoutError, UpstreamBroken, UpstreamRejected, UpstreamTimeout
 from turnout.core.json import Json, JsonObject
+from turnout.core.target import Dialect
 from turnout.gateway.intake import Intake
 from turnout.gateway.outlet import Headers, Outlet
 from turnout.gateway.prepare import Prepared
@@ -30,6 +31,13 @@ from turnout.wire.neutral import Response, Usage
 MAX_ANSWER = 64 << 20
 """Bytes of a whole answer: a thousand large embeddings fit, an endless body does not."""
 MAX_ERROR = 1 << 20
+
+_TERMINATORS = {
+    Dialect.OPENAI_CHAT: b"data: [DONE]\n\n",
+    Dialect.OPENAI_COMPLETIONS: b"data: [DONE]\n\n",
+    Dialect.ANTHROPIC: b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+}
+"""What ends a good stream. Some providers leave it out after a finish reason; some clients wait for it."""
 
 
 class Answer(NamedTuple):
@@ -154,7 +162,8 @@ class Attempt:
         if self.prepared.rewrite:
             lane = TranslatedLane(own.writer(answering))
         else:
-            lane = ByteLane(hide_usage=self.prepared.hide_usage)
+            terminator = _TERMINATORS.get(self.candidate.dialect, b"")
+            lane = ByteLane(hide_usage=self.prepared.hide_usage, terminator=terminator)
         chunks = response.chunks()
         tail = await relay(chunks, codec.reader(self.prepared.target), lane, self.tally, outlet, headers)
         self._keep_parts()
@@ -204,6 +213,8 @@ class Attempt:
     def _usage(self) -> tuple[Usage, bool]:
         """The provider's counts, or ours where an answer was begun and its counts are lost."""
         usage = self.tally.usage
+        if usage is not None and usage.input_tokens is None and usage.output_tokens is None:
+            usage = None  # an object without a count in it
         answered = self.status is not None and 200 <= self.status < 300
         if usage is not None and (self.tally.finished or not answered):
             return usage, False

@@ -9,6 +9,7 @@ from turnout.core.clock import Clock
 from turnout.core.errors import Forbidden, Unauthenticated
 from turnout.core.keyformat import KEY_LENGTH
 from turnout.core.names import did_you_mean
+from turnout.core.settings_model import LimitSettings
 from turnout.ledger.keyring import KeyRing, KnownKey, Refusal
 from turnout.ledger.keys import Role
 
@@ -41,10 +42,17 @@ class Principal:
 class Authenticator:
     """Turns request headers into a Principal."""
 
-    def __init__(self, ring: KeyRing, clock: Clock) -> None:
+    def __init__(self, ring: KeyRing, clock: Clock, defaults: LimitSettings | None = None) -> None:
+        """`defaults` hold for users' keys that have no limit of their own."""
         self._ring = ring
         self._clock = clock
+        self._defaults = defaults or LimitSettings()
         self._principals: dict[str, tuple[KnownKey, Principal]] = {}  # at most one per known key
+
+    def use_defaults(self, defaults: LimitSettings) -> None:
+        """Takes over limits that were read again."""
+        self._defaults = defaults
+        self._principals.clear()
 
     def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
         """The caller. `headers` are ASGI's: lower-case names. Raises Unauthenticated."""
@@ -55,7 +63,7 @@ class Authenticator:
         held = self._principals.get(found.id)
         if held is not None and held[0] is found:
             return held[1]
-        principal = _principal(found)
+        principal = _principal(found, self._defaults)
         self._principals[found.id] = (found, principal)
         return principal
 
@@ -108,14 +116,16 @@ def _bearer(value: bytes) -> bytes:
     raise Unauthenticated(f"The `Authorization` header is not of the form `Bearer <key>`. {_HOW}")
 
 
-def _principal(key: KnownKey) -> Principal:
+def _principal(key: KnownKey, defaults: LimitSettings) -> Principal:
     spec = key.spec
+    if spec.role == "admin":
+        defaults = LimitSettings()
     return Principal(
         key_id=key.id,
         name=spec.name,
         role=spec.role,
         routes=None if spec.routes is None else frozenset(spec.routes),
-        rpm=spec.rpm,
-        tpm=spec.tpm,
-        concurrency=spec.concurrency,
+        rpm=spec.rpm if spec.rpm is not None else defaults.rpm,
+        tpm=spec.tpm if spec.tpm is not None else defaults.tpm,
+        concurrency=spec.concurrency if spec.concurrency is not None else defaults.concurrency,
     )

@@ -57,6 +57,8 @@ class Execution:
     answered_by: str | None = None
     dropped: tuple[str, ...] = ()
     error_body: bytes | None = None
+    deadline: Deadline | None = None
+    """The route's, once it runs."""
     tokens: int | None = None
     """Input and output of the answer, for the key's token limit."""
 
@@ -85,7 +87,7 @@ class Execution:
         """Tries until an answer is out. Raises the last error where none is."""
         assert self.decision is not None, "decide comes first"
         try:
-            with Deadline(self.decision.route.total_timeout):
+            with Deadline(self.decision.route.total_timeout) as self.deadline:
                 await self._try_all(self.decision)
         except TimeoutError:
             raise UpstreamTimeout(
@@ -120,7 +122,8 @@ class Execution:
                 if billed > 1:
                     raise
             if not candidates and tried < route.max_attempts:
-                if not await self._may_retry(last, tried):
+                # Billed once perhaps is no reason to be billed twice by the same provider.
+                if billed or not await self._may_retry(last, tried):
                     break
                 candidates.append(candidate)
         raise last or NoDeployment(
@@ -163,6 +166,12 @@ class Execution:
             attempt.note(error)
             outcome = "truncated" if self.outlet.committed else "error"
             self.error_body = attempt.error_body
+            raise
+        except asyncio.CancelledError:
+            if self.deadline is not None and self.deadline.expired:  # slow, rather than left by its caller
+                problem = UpstreamTimeout(f"{candidate.deployment.name} took all of the route's time.")
+                attempt.note(problem)
+                outcome = "truncated" if self.outlet.committed else "error"
             raise
         finally:
             attempt.close()

@@ -18,8 +18,8 @@ from turnout.wire.codec import no_vault
 
 def explain(services: Services, body: JsonObject, key_id: str) -> JsonObject:
     """For a running server: with its health and its bindings."""
-    intake = _intake(body, key_id, services.session_key)
     catalogue = services.reloader.current.catalogue
+    intake = _intake(catalogue, body, key_id, services.session_key)
     route = catalogue.resolve(intake.features.asked)
     session = intake.features.session or ""
     return told(
@@ -33,16 +33,17 @@ def explain(services: Services, body: JsonObject, key_id: str) -> JsonObject:
 
 def explain_offline(catalogue: Catalogue, body: JsonObject) -> JsonObject:
     """For the command line: every deployment healthy, no conversation bound."""
-    return told(_intake(body, "offline", b"offline"), catalogue, HealthSnapshot(), bound=None, now=0.0)
+    return told(_intake(catalogue, body, "offline", b"offline"), catalogue, HealthSnapshot(), bound=None, now=0.0)
 
 
-def _intake(body: JsonObject, key_id: str, session_key: bytes) -> Intake:
+def _intake(catalogue: Catalogue, body: JsonObject, key_id: str, session_key: bytes) -> Intake:
     path = fields.optional_text(body, "endpoint") or "/v1/chat/completions"
     endpoint = HOT.get(path)
     if endpoint is None:
         raise InvalidField(f"'{path}' is no model endpoint; they are {', '.join(HOT)}.", param="endpoint")
     request = fields.as_object(body.get("request"), "request")
-    return read_intake(endpoint, dump(request), {}, key_id, session_key)
+    default = catalogue.default_route
+    return read_intake(endpoint, dump(request), {}, key_id, session_key, default_model=default)
 
 
 def told(intake: Intake, catalogue: Catalogue, health: HealthSnapshot, *, bound: str | None, now: float) -> JsonObject:

@@ -16,6 +16,7 @@ from turnout.wire.body import load_object
 from turnout.wire.codecs import CODECS
 from turnout.wire.estimate import request_tokens
 from turnout.wire.neutral import Media, Message, Request, Text
+from turnout.wire.splice import insert_first
 
 SESSION_HEADERS = (b"x-turnout-session", b"x-claude-code-session-id", b"x-session-id", b"session_id")
 """Headers that name a conversation: ours, Claude Code's, the common one, Codex's."""
@@ -39,10 +40,19 @@ class Intake:
 
 
 def read_intake(
-    endpoint: Endpoint, raw: bytes, headers: Mapping[bytes, bytes], key_id: str, session_key: bytes
+    endpoint: Endpoint,
+    raw: bytes,
+    headers: Mapping[bytes, bytes],
+    key_id: str,
+    session_key: bytes,
+    *,
+    default_model: str | None = None,
 ) -> Intake:
-    """Parses and validates. Raises InvalidJson or InvalidField."""
+    """Parses and validates. A body that names no model asks for `default_model`. Raises InvalidJson or InvalidField."""
     body = load_object(raw)
+    if default_model is not None and "model" not in body:
+        raw = insert_first(raw, b'"model":' + orjson.dumps(default_model))
+        body["model"] = default_model
     if endpoint.operation == "count_tokens":
         body.setdefault("max_tokens", 1)  # the counting endpoint takes no maximum
     parse = CODECS[endpoint.dialect].parse_request

@@ -1,78 +1,79 @@
-"""Prometheus metrics. Label values are names of the catalogue or fixed words, never what a caller wrote."""
+"""Prometheus metrics. Label values are names of the catalogue or fixed words, never what a caller wrote.
+
+Counting is adding to plain numbers; the client library's families are made of them when somebody reads the page. One
+request counts about twenty things, and at a lock and a method call each they would cost as much as its parsing.
+
+State: owned by the event loop.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from turnout.ledger.record import AttemptRecord, RequestRecord
 
-_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Seconds:
+    """A histogram of durations."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_BOUNDS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative, as Prometheus wants them."""
+        running = 0
+        shown: list[tuple[str, float]] = []
+        for bound, count in zip((*map(str, _BOUNDS), "+Inf"), self.counts, strict=True):
+            running += count
+            shown.append((bound, running))
+        return shown
 
 
 class Metrics:
     """Counts what is recorded, so that metrics and records can't disagree."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry(auto_describe=False)
-        self._requests = Counter(
-            "turnout_requests",
-            "Requests by outcome.",
-            ("endpoint", "route", "outcome", "status"),
-            registry=self.registry,
-        )
-        self._attempts = Counter(
-            "turnout_attempts", "Calls to deployments.", ("deployment", "outcome"), registry=self.registry
-        )
-        self._tokens = Counter("turnout_tokens", "Tokens reported.", ("deployment", "kind"), registry=self.registry)
-        self._seconds = Histogram(
-            "turnout_request_seconds",
-            "From receipt to the end of the answer.",
-            ("endpoint",),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._first = Histogram(
-            "turnout_first_byte_seconds",
-            "From receipt to the first content sent to the caller.",
-            ("endpoint",),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._in_flight = Gauge("turnout_requests_in_flight", "Requests under way.", registry=self.registry)
-        self._ready = Gauge("turnout_ready", "1 when the server takes requests.", registry=self.registry)
-        self._info = Gauge("turnout_info", "Version in use.", ("version", "catalogue"), registry=self.registry)
-        self._lost = Counter("turnout_records_lost", "Records that storage refused.", registry=self.registry)
-        # Label look-ups cost more than the increments; what they find is kept.
-        self._request_of: dict[tuple[str, str, str, int], Counter] = {}
-        self._attempt_of: dict[tuple[str, str], Counter] = {}
-        self._token_of: dict[tuple[str, str], Counter] = {}
-        self._seconds_of: dict[str, Histogram] = {}
-        self._first_of: dict[str, Histogram] = {}
+        self._requests: dict[tuple[str, str, str, str], int] = {}
+        self._attempts: dict[tuple[str, str], int] = {}
+        self._tokens: dict[tuple[str, str], int] = {}
+        self._seconds: dict[str, _Seconds] = {}
+        self._first: dict[str, _Seconds] = {}
+        self._lost = 0
+        self._now: dict[str, tuple[tuple[str, ...], float]] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
 
     def record(self, record: RequestRecord) -> None:
         """Counts one request with its attempts."""
-        key = (record.endpoint, record.route, record.outcome, record.status)
-        counter = self._request_of.get(key)
-        if counter is None:
-            counter = self._request_of[key] = self._requests.labels(*key)
-        counter.inc()
-        seconds = self._seconds_of.get(record.endpoint)
+        key = (record.endpoint, record.route, record.outcome, str(record.status))
+        self._requests[key] = self._requests.get(key, 0) + 1
+        seconds = self._seconds.get(record.endpoint)
         if seconds is None:
-            seconds = self._seconds_of[record.endpoint] = self._seconds.labels(record.endpoint)
-            self._first_of[record.endpoint] = self._first.labels(record.endpoint)
-        seconds.observe(record.duration_ms / 1000)
+            seconds = self._seconds[record.endpoint] = _Seconds()
+            self._first[record.endpoint] = _Seconds()
+        seconds.add(record.duration_ms / 1000)
         if record.ttft_ms is not None:
-            self._first_of[record.endpoint].observe(record.ttft_ms / 1000)
+            self._first[record.endpoint].add(record.ttft_ms / 1000)
         for attempt in record.attempts:
             self._attempt(attempt)
 
     def _attempt(self, attempt: AttemptRecord) -> None:
         key = (attempt.deployment, attempt.outcome)
-        counter = self._attempt_of.get(key)
-        if counter is None:
-            counter = self._attempt_of[key] = self._attempts.labels(*key)
-        counter.inc()
+        self._attempts[key] = self._attempts.get(key, 0) + 1
         self._count(attempt.deployment, "input", attempt.input_tokens)
         self._count(attempt.deployment, "cached", attempt.cached_tokens)
         self._count(attempt.deployment, "cache_write", attempt.cache_write_tokens)
@@ -80,21 +81,48 @@ class Metrics:
         self._count(attempt.deployment, "reasoning", attempt.reasoning_tokens)
 
     def _count(self, deployment: str, kind: str, tokens: int | None) -> None:
-        if not tokens:
-            return
-        counter = self._token_of.get((deployment, kind))
-        if counter is None:
-            counter = self._token_of[(deployment, kind)] = self._tokens.labels(deployment, kind)
-        counter.inc(tokens)
+        if tokens:
+            key = (deployment, kind)
+            self._tokens[key] = self._tokens.get(key, 0) + tokens
 
     def lost_record(self) -> None:
         """Storage refused a record: the number that must stay at zero."""
-        self._lost.inc()
+        self._lost += 1
 
     def page(self, *, in_flight: int, ready: bool, version: str, catalogue: str) -> bytes:
         """The text that Prometheus reads."""
-        self._in_flight.set(in_flight)
-        self._ready.set(1 if ready else 0)
-        self._info.clear()
-        self._info.labels(version, catalogue).set(1)
-        return generate_latest(self.registry)
+        self._now = {
+            "turnout_requests_in_flight": ((), in_flight),
+            "turnout_ready": ((), float(ready)),
+            "turnout_info": ((version, catalogue), 1.0),
+        }
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, for the registry."""
+        labels = ("endpoint", "route", "outcome", "status")
+        yield _counters("turnout_requests", "Requests by outcome.", labels, self._requests)
+        yield _counters("turnout_attempts", "Calls to deployments.", ("deployment", "outcome"), self._attempts)
+        yield _counters("turnout_tokens", "Tokens reported.", ("deployment", "kind"), self._tokens)
+        yield _counters("turnout_records_lost", "Records that storage refused.", (), {(): self._lost})
+        yield _histograms("turnout_request_seconds", "From receipt to the end of the answer.", self._seconds)
+        what = "From receipt to the first content sent to the caller."
+        yield _histograms("turnout_first_byte_seconds", what, self._first)
+        for name, (values, number) in self._now.items():
+            shown = GaugeMetricFamily(name, "As of now.", labels=("version", "catalogue") if values else ())
+            shown.add_metric(values, number)
+            yield shown
+
+
+def _counters(name: str, what: str, labels: tuple[str, ...], counts: dict[tuple[str, ...], int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, what, labels=labels)
+    for values, number in counts.items():
+        family.add_metric(values, number)
+    return family
+
+
+def _histograms(name: str, what: str, found: dict[str, _Seconds]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, what, labels=("endpoint",))
+    for endpoint, seconds in found.items():
+        family.add_metric((endpoint,), seconds.buckets(), seconds.total)
+    return family

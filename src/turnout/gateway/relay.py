@@ -7,6 +7,7 @@ clean end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from turnout.core.json import Json
 from turnout.gateway.outlet import Headers, Outlet
 from turnout.gateway.tally import Tally
 from turnout.wire.codec import StreamReader, StreamWriter
-from turnout.wire.neutral import Event, Failed
+from turnout.wire.neutral import Ended, Event, Failed
 
 MAX_HELD = 4 << 20
 """Bytes held back before the first content; more is a fault."""
@@ -36,17 +37,23 @@ class Lane(Protocol):
 
 
 class ByteLane:
-    """Forwards the upstream's own bytes, cut at event boundaries."""
+    """Forwards the upstream's own bytes, cut at event boundaries.
 
-    __slots__ = ("_carry", "_hide_usage")
+    `terminator` is the dialect's last event: added where a provider never sends it, and nothing behind it goes out.
+    """
 
-    def __init__(self, *, hide_usage: bool) -> None:
-        self._carry = b""
+    __slots__ = ("_carry", "_hide_usage", "_latest", "_terminator")
+
+    def __init__(self, *, hide_usage: bool, terminator: bytes) -> None:
+        self._carry = self._latest = b""
         self._hide_usage = hide_usage
+        self._terminator = terminator
 
     def take(self, chunk: bytes, events: Sequence[Event]) -> bytes:
         """Whole events of `chunk`; the reader has found no fault in them."""
-        del events
+        if events and type(events[-1]) is Ended:
+            return self._last(self._carry + chunk)
+        self._latest = chunk
         if self._carry:
             chunk = self._carry + chunk
         if chunk.endswith(b"\n\n"):
@@ -60,10 +67,20 @@ class ByteLane:
         return self._shown(chunk[:cut])
 
     def rest(self, events: Sequence[Event]) -> bytes:
-        """An event that the stream's end completed."""
+        """An event that the stream's end completed, and the end itself where the provider left it out."""
         del events
         carry, self._carry = self._carry, b""
-        return self._shown(carry.rstrip(b"\r\n") + b"\n\n") if carry.strip() else b""
+        shown = self._shown(carry.rstrip(b"\r\n") + b"\n\n") if carry.strip() else b""
+        # A stream whose lines end with CR has its last event completed by nothing but its end.
+        said = carry.strip() or self._latest.rstrip(b"\r\n")
+        return shown if is_terminal(said) else shown + self._terminator
+
+    def _last(self, data: bytes) -> bytes:
+        """Up to the terminal event: what stands behind it (a second `[DONE]`) is not for the caller."""
+        for end in _EVENT_END.finditer(data):
+            if is_terminal(data[: end.end()].rstrip(b"\r\n")):
+                return self._shown(data[: end.end()])
+        return self._shown(data)
 
     def _shown(self, data: bytes) -> bytes:
         """Without the usage chunk that the caller did not ask for (some clients break on its empty `choices`)."""
@@ -72,6 +89,25 @@ class ByteLane:
         separator = b"\r\n\r\n" if b"\r\n\r\n" in data else b"\n\n"
         blocks = data.split(separator)
         return separator.join(block for block in blocks if not _only_usage(block))
+
+
+_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_TERMINAL_TYPES = frozenset({"message_stop", "response.completed", "response.incomplete"})
+
+
+def is_terminal(data: bytes) -> bool:
+    """Whether the last event in `data`, its line end cut off, is one that ends a stream well."""
+    line = data.replace(b"\r", b"\n").rpartition(b"\n")[2]
+    value = line.removeprefix(b"data:").strip()
+    if value == b"[DONE]":
+        return True
+    if value[:1] != b"{":
+        return False
+    try:
+        event: Json = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(event, dict) and event.get("type") in _TERMINAL_TYPES
 
 
 def _only_usage(block: bytes) -> bool:

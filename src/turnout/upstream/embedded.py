@@ -40,8 +40,8 @@ class EmbeddedModel:
             if self.running:
                 return
             await self._stop()
-            engine = self._make()
             try:
+                engine = self._make()
                 await engine.start()
             except ConfigError as error:
                 self.problem = error.message
