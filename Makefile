@@ -30,8 +30,8 @@ clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist
 
 .venv/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Turnout needs Python 3.11 or newer: make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Turnout needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv
 
 # Each mark is newer than the lock that was installed last.
 .venv/run: requirements/run.lock pyproject.toml | .venv/bin/python

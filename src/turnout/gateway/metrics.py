@@ -54,8 +54,8 @@ class Metrics:
         self._first: dict[str, _Seconds] = {}
         self._lost = 0
         self._now: dict[str, tuple[tuple[str, ...], float]] = {}
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
 
     def record(self, record: RequestRecord) -> None:
         """Counts one request with its attempts."""
@@ -96,7 +96,7 @@ class Metrics:
             "turnout_ready": ((), float(ready)),
             "turnout_info": ((version, catalogue), 1.0),
         }
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """The families, for the registry."""
