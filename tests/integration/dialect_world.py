@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,15 +28,6 @@ def config(url: str) -> str:
         + deployment("anthropic", "anthropic", "m-claude", "context = 100000\nmax_output = 8192")
         + deployment("gemini", "google", "m-gemini")
     )
-
-
-def speaking(answer: Answer) -> Reply | object:
-    """A script that says `answer` in the dialect of the request's path, whole or as a stream."""
-
-    def script(request: Received) -> Reply:
-        return in_dialect(request, answer)
-
-    return script
 
 
 def in_dialect(request: Received, answer: Answer) -> Reply:
@@ -88,9 +79,9 @@ def clients(url: str, key: str = KEY) -> Iterator[tuple[openai_sdk.OpenAI, anthr
 
 
 @contextlib.contextmanager
-def world(tmp_path: Path, more: str = "") -> Iterator[World]:
+def world(tmp_path: Path, more: str = "", environ: Mapping[str, str] | None = None) -> Iterator[World]:
     """Runs all of it; `more` is TOML to add, in which `{url}` is the double's address."""
     with Double() as double:
         toml = config(double.url) + more.replace("{url}", double.url)
-        with running_gateway(tmp_path, toml) as gateway, clients(gateway.url) as (one, other):
+        with running_gateway(tmp_path, toml, environ) as gateway, clients(gateway.url) as (one, other):
             yield World(gateway=gateway, double=double, openai=one, anthropic=other)
