@@ -77,9 +77,14 @@ class ByteLane:
 
     def _last(self, data: bytes) -> bytes:
         """Up to the terminal event: what stands behind it (a second `[DONE]`) is not for the caller."""
+        if data.endswith(_DONE) and data.count(b"[DONE]") == 1:  # the usual case
+            return self._shown(data)
+        start = 0
         for end in _EVENT_END.finditer(data):
-            if is_terminal(data[: end.end()].rstrip(b"\r\n")):
+            event = data[start : end.start()]
+            if any(mark in event for mark in _TERMINAL_MARKS) and is_terminal(event):
                 return self._shown(data[: end.end()])
+            start = end.end()
         return self._shown(data)
 
     def _shown(self, data: bytes) -> bytes:
@@ -92,7 +97,9 @@ class ByteLane:
 
 
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_DONE = b"data: [DONE]\n\n"
 _TERMINAL_TYPES = frozenset({"message_stop", "response.completed", "response.incomplete"})
+_TERMINAL_MARKS = (b"[DONE]", b"message_stop", b"response.completed", b"response.incomplete")
 
 
 def is_terminal(data: bytes) -> bool:

@@ -54,8 +54,11 @@ class SseParser:
         blocks = buffer.split(b"\n\n")
         self._buffer = blocks.pop()
         events: list[SseEvent] = []
+        most = self._max
         for block in blocks:
-            if block:
+            if block.startswith(b"data: ") and b"\n" not in block and len(block) <= most:
+                events.append(SseEvent(b"", block[6:]))  # nearly every event there is
+            elif block:
                 if self._too_long(block, events):
                     return events
                 self._read_block(block, events)

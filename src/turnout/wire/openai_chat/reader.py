@@ -88,11 +88,12 @@ class ChatReader:
 
     def _read(self, raw: list[SseEvent]) -> list[Event]:
         events: list[Event] = []
-        for sse in raw:
+        for _, data in raw:
             if self._ended:
                 break
-            data = sse.data if sse.data[:1] == b"{" else sse.data.strip()
-            if data[:1] == b"{":
+            if not data.startswith(b"{"):
+                data = data.strip()
+            if data.startswith(b"{"):
                 try:
                     chunk: Json = orjson.loads(data)
                 except orjson.JSONDecodeError:
