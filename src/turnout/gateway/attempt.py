@@ -103,7 +103,11 @@ class Attempt:
         assert parse_error is not None, "a dialect spoken upstream reads its errors"
         now = self.services.clock.now()
         error = rejection(self.candidate.deployment, response.status, response.headers, parse_error(data), now)
-        if error.fault is Fault.CALLER and self.prepared.lane != "translated" and data[:1] == b"{":
+        if (
+            error.fault is Fault.CALLER
+            and self.prepared.lane != "translated"
+            and _is_error(data, self.candidate.dialect)
+        ):
             self.error_body = data
         return error
 
@@ -236,6 +240,18 @@ class Attempt:
         """Remembers what an error says about what the provider may have done."""
         if isinstance(error, UpstreamTimeout) or (isinstance(error, UpstreamBroken) and not error.stale):
             self.sent = True
+
+
+def _is_error(data: bytes, dialect: Dialect) -> bool:
+    """Whether an error body has its dialect's own shape: servers that speak a dialect often write another's errors."""
+    try:
+        body: Json = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(error, dict) or not isinstance(error.get("message"), str):
+        return False
+    return dialect is not Dialect.ANTHROPIC or (body.get("type") == "error" and isinstance(error.get("type"), str))
 
 
 def _ms(seconds: float) -> int:
