@@ -223,6 +223,7 @@ class Execution:
             model=self.intake.request.model,
             response_id=self.request_id.removeprefix("req_"),
             created=self.created,
+            input_tokens=self.intake.features.input_tokens,
         )
 
     def headers(self, candidate: Candidate, prepared: Prepared, number: int) -> Headers:

@@ -61,6 +61,8 @@ class Answering:
     """Used where the upstream's id does not fit the caller's dialect; unique per request, letters and digits."""
     created: int
     """Seconds since 1970, for dialects that carry a time."""
+    input_tokens: int | None = None
+    """Our estimate of the prompt, for a dialect that names a count before the provider has told its own."""
 
 
 class UpstreamFault(NamedTuple):

@@ -126,6 +126,12 @@ class Writer:
         """A `ping` event."""
         return b"" if self._dead else PING
 
+    def _known_at_start(self) -> Usage | None:
+        """Where the provider counts at the end only, our estimate: Claude Code records what stands here (pain 13)."""
+        if self._usage is None or self._usage.input_tokens is None:
+            return merge_usage(self._usage, Usage(input_tokens=self._answering.input_tokens))
+        return self._usage
+
     def _start(self, event: Started) -> bytes:
         self._usage = event.usage
         return _event(
@@ -140,7 +146,7 @@ class Writer:
                     "stop_reason": None,
                     "stop_sequence": None,
                     "stop_details": None,
-                    "usage": render_usage(event.usage),
+                    "usage": render_usage(self._known_at_start()),
                 }
             },
         )
