@@ -38,6 +38,7 @@ from turnout.gateway.outlet import Pinger
 from turnout.gateway.protocol import with_timeout
 from turnout.gateway.rest import rest_app
 from turnout.gateway.services import Services
+from turnout.gateway.telemetry import exporting
 from turnout.gateway.traffic import Traffic
 from turnout.gateway.vault import ReasoningVault
 from turnout.ledger.database import open_database
@@ -110,6 +111,14 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             around.clock,
             BreakerRules(consecutive=settings.breaker.failures, cooldown=settings.breaker.open_seconds),
         )
+        observe = await stack.enter_async_context(
+            exporting(
+                settings.telemetry.otlp_endpoint,
+                lambda: reloader.current.catalogue.providers,
+                journal,
+                around.clock,
+            )
+        )
 
         def reload() -> ReloadResult:
             result = reloader.reload()
@@ -149,6 +158,7 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             journal=journal,
             reload=reload,
             waiting_for=_waiting(embedded),
+            observe=observe,
         )
         async with _background(services, embedded):
             app: Asgi = Application(services, rest_app(services))

@@ -301,6 +301,7 @@ class ModelRequest:
         except StorageUnavailable as error:
             services.metrics.lost_record()
             services.journal.error("record lost", request=record.id, why=error.message)
+        services.observe(record, self._headers)  # last, so that nothing in it can cost a record
 
 
 def _where(error: BaseException) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TypeAlias
 
 from turnout.catalogue.reload import Reloader, ReloadResult
 from turnout.core.clock import Clock
@@ -18,10 +19,18 @@ from turnout.gateway.outlet import Pinger
 from turnout.gateway.traffic import Traffic
 from turnout.gateway.vault import ReasoningVault
 from turnout.ledger.keystore import KeyStore
+from turnout.ledger.record import RequestRecord
 from turnout.ledger.writer import Writer
 from turnout.upstream.health import Health
 from turnout.upstream.retry_budget import RetryBudget
 from turnout.upstream.transport import Transport
+
+Observe: TypeAlias = Callable[[RequestRecord, Sequence[tuple[bytes, bytes]]], None]
+"""Takes a finished request, and the caller's headers for the trace that they may name."""
+
+
+def unobserved(record: RequestRecord, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Nobody looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,8 @@ class Services:
     """Reads the configuration again and puts it to use."""
     waiting_for: Callable[[], str | None] = lambda: None
     """What the server still waits for before it can answer, such as the embedded model's weights to load."""
+    observe: Observe = unobserved
+    """Told of every recorded request."""
 
     def problems(self) -> tuple[str, ...]:
         """Why the server is not ready; empty when it is."""
