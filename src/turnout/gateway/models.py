@@ -1,6 +1,6 @@
 """`GET /v1/models`: the names a key may ask for, in OpenAI's or Anthropic's shape, by what the client is.
 
-Anthropic's clients send `anthropic-version`; theirs is a page with `has_more`, ours is one page always. Claude Code
+Anthropic's clients send `anthropic-version`; theirs is a page, which `after_id` or `before_id` moves. Claude Code
 keeps only ids that begin with `claude` or `anthropic`: `[aliases]` can give such names to any route.
 """
 
@@ -100,9 +100,17 @@ def openai_list(catalogue: Catalogue, routes: list[Named]) -> JsonObject:
     return {"object": "list", "data": [openai_model(catalogue, named) for named in routes]}
 
 
-def anthropic_list(catalogue: Catalogue, routes: list[Named], limit: int) -> JsonObject:
-    """The list in Anthropic's shape."""
-    shown = routes[:limit]
+def anthropic_list(
+    catalogue: Catalogue, routes: list[Named], limit: int, *, after: str | None = None, before: str | None = None
+) -> JsonObject:
+    """A page of the list in Anthropic's shape: behind the name `after`, or the last ones ahead of `before`. Around
+    a name that is not there is nothing, so that a walk ends after a reload too."""
+    names = [named.name for named in routes]
+    if after is not None:
+        routes = routes[names.index(after) + 1 :] if after in names else []
+    elif before is not None:
+        routes = routes[: names.index(before)] if before in names else []
+    shown = routes[-limit:] if before is not None and after is None else routes[:limit]
     data: list[Json] = [anthropic_model(catalogue, named) for named in shown]
     return {
         "data": data,

@@ -126,7 +126,8 @@ async def _models(services: Services, request: Request, principal: Principal | N
         limit = request.query_params.get("limit", "1000")
         if not limit.isdecimal() or not 1 <= int(limit) <= 1000:
             raise InvalidField("'limit' must be a number from 1 to 1000.", param="limit")
-        return _dumped(models.anthropic_list(catalogue, named, int(limit)))
+        after, before = request.query_params.get("after_id"), request.query_params.get("before_id")
+        return _dumped(models.anthropic_list(catalogue, named, int(limit), after=after, before=before))
     return _dumped(models.openai_list(catalogue, named))
 
 
