@@ -23,7 +23,7 @@ from turnout.catalogue.load import LocalModel, wanted_local_model
 from turnout.catalogue.reload import Reloader, ReloadResult
 from turnout.core.clock import Clock, SystemClock
 from turnout.core.errors import ConfigError, StorageUnavailable
-from turnout.core.ids import RandomBytes
+from turnout.core.ids import RandomBytes, RandomPool
 from turnout.core.secret import Secret
 from turnout.core.secret_source import read_given_keys
 from turnout.core.settings import read_settings
@@ -135,7 +135,7 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             reloader=reloader,
             clock=around.clock,
             random=around.random,
-            random_bytes=around.random_bytes,
+            random_bytes=RandomPool(around.random_bytes),
             session_key=pepper.reveal().encode(),
             auth=auth,
             keys=KeyStore(
