@@ -20,6 +20,33 @@ MAX_HEADERS = 200
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+class _HeadWithBody:
+    """The transport of one answer: holds the head back until the first of the body is there, so that they leave in one
+    system call. Every answer here follows its head with a body at once."""
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """Closes a connection whose head is too slow or too large. `header_timeout` (seconds) is set by `with_timeout`."""
 
@@ -72,6 +99,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_done()
         if not self._head_refused:
             super().on_headers_complete()
+            self.cycle.transport = _HeadWithBody(self.transport)  # pyright: ignore[reportAttributeAccessIssue] what it uses of one
 
     def data_received(self, data: bytes) -> None:
         # The parser keeps a single endless header to itself, so what arrives before the head is whole is counted too.
