@@ -210,3 +210,10 @@ def route(name: str, targets: Iterable[str], attempts: int = 1, extra: str = "")
 
 
 __all__ = ["faults"]
+
+
+def deployment_of_every_kind(url: str) -> str:
+    """`m` answers chat and completions, `embed` embeds."""
+    text = provider("up", url + "/v1", extra='models = ["unused"]')
+    text += deployment("m", "up", "echo-1", 'endpoints = ["openai_chat", "openai_completions"]')
+    return text + deployment("embed", "up", "embed-1", 'endpoints = ["openai_embeddings"]')

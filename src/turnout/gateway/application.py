@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from turnout.core.errors import (
+    BodyTimeout,
     CallerError,
     MethodNotAllowed,
     StorageUnavailable,
@@ -191,7 +192,7 @@ class ModelRequest:
                 await self._answer(execution, intake, outlet)
             self._outcome = "ok"
         finally:
-            lease.release(execution.tokens if execution else None)
+            lease.release(execution.tokens if execution else 0)
             if self._outcome == "ok":
                 watch.stop()
 
@@ -242,6 +243,8 @@ class ModelRequest:
         headers = [*self._base_headers(self._principal), *error_headers(error)]
         if isinstance(error, MethodNotAllowed):
             headers.append((b"allow", b"POST"))
+        if isinstance(error, BodyTimeout):  # else the rest may trickle in for ever
+            headers.append((b"connection", b"close"))
         await outlet.whole(error.status, headers, render(error, self.id))
 
     async def _record(self, outlet: Outlet) -> None:

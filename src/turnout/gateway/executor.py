@@ -59,8 +59,8 @@ class Execution:
     error_body: bytes | None = None
     deadline: Deadline | None = None
     """The route's, once it runs."""
-    tokens: int | None = None
-    """Input and output of the answer, for the key's token limit."""
+    tokens: int | None = 0
+    """Input and output of the answer, for the key's token limit; None where only the estimate is known."""
 
     def decide(self) -> Decision:
         """Decides with what is known now."""
@@ -168,6 +168,7 @@ class Execution:
             self.error_body = attempt.error_body
             raise
         except asyncio.CancelledError:
+            self.tokens = None  # the provider may work on it all the same: leaving early is no way round a limit
             if self.deadline is not None and self.deadline.expired:  # slow, rather than left by its caller
                 problem = UpstreamTimeout(f"{candidate.deployment.name} took all of the route's time.")
                 attempt.note(problem)
