@@ -13,12 +13,14 @@ from turnout.gateway.services import Services
 from turnout.routing.decision import Candidate, Decision, decide
 from turnout.wire import fields
 from turnout.wire.body import dump
-from turnout.wire.codec import no_vault
+from turnout.wire.codec import Vault, no_vault
 
 
 def explain(services: Services, body: JsonObject, key_id: str) -> JsonObject:
-    """For a running server: with its health and its bindings."""
+    """For a running server: with its health and its bindings. A conversation belongs to a key and may be named by a
+    header, so `key` (an id) and `headers` may stand beside the request; without `key` it is the asking one's."""
     catalogue = services.reloader.current.catalogue
+    key_id = fields.optional_text(body, "key") or key_id
     intake = _intake(catalogue, body, key_id, services.session_key)
     route = catalogue.resolve(intake.features.asked)
     session = intake.features.session or ""
@@ -28,6 +30,7 @@ def explain(services: Services, body: JsonObject, key_id: str) -> JsonObject:
         services.health.snapshot(),
         bound=services.bindings.get(route.name, session),
         now=services.clock.monotonic(),
+        vault=services.vault.of(key_id),
     )
 
 
@@ -43,10 +46,20 @@ def _intake(catalogue: Catalogue, body: JsonObject, key_id: str, session_key: by
         raise InvalidField(f"'{path}' is no model endpoint; they are {', '.join(HOT)}.", param="endpoint")
     request = fields.as_object(body.get("request"), "request")
     default = catalogue.default_route
-    return read_intake(endpoint, dump(request), {}, key_id, session_key, default_model=default)
+    given = fields.as_object(body.get("headers") or {}, "headers")
+    headers = {name.lower().encode(): fields.text(given, name, "headers").encode() for name in given}
+    return read_intake(endpoint, dump(request), headers, key_id, session_key, default_model=default)
 
 
-def told(intake: Intake, catalogue: Catalogue, health: HealthSnapshot, *, bound: str | None, now: float) -> JsonObject:
+def told(
+    intake: Intake,
+    catalogue: Catalogue,
+    health: HealthSnapshot,
+    *,
+    bound: str | None,
+    now: float,
+    vault: Vault = no_vault,
+) -> JsonObject:
     """The decision as an object. An impossible request is told as its error."""
     features = intake.features
     about: JsonObject = {
@@ -65,11 +78,11 @@ def told(intake: Intake, catalogue: Catalogue, health: HealthSnapshot, *, bound:
         decision = decide(features, catalogue, health, bound=bound, draw=draw, now=now)
     except TurnoutError as error:
         return {"features": about, "error": {"status": error.status, "code": error.code, "message": error.message}}
-    return {"features": about, **_decision(intake, decision)}
+    return {"features": about, **_decision(intake, decision, vault)}
 
 
-def _decision(intake: Intake, decision: Decision) -> JsonObject:
-    candidates: list[Json] = [_candidate(intake, decision, each) for each in decision.candidates]
+def _decision(intake: Intake, decision: Decision, vault: Vault) -> JsonObject:
+    candidates: list[Json] = [_candidate(intake, decision, each, vault) for each in decision.candidates]
     rejected: list[Json] = [
         {"deployment": each.deployment, "cause": each.cause, "reason": each.reason} for each in decision.rejected
     ]
@@ -84,11 +97,11 @@ def _decision(intake: Intake, decision: Decision) -> JsonObject:
     }
 
 
-def _candidate(intake: Intake, decision: Decision, candidate: Candidate) -> JsonObject:
+def _candidate(intake: Intake, decision: Decision, candidate: Candidate, vault: Vault) -> JsonObject:
     shown = _deployment(candidate.deployment)
     shown["dialect"] = candidate.dialect.value
     try:
-        prepared = prepare(intake, candidate, decision.route.drop, no_vault)
+        prepared = prepare(intake, candidate, decision.route.drop, vault)
     except Unsupported as error:
         shown.update(lane=None, refused=error.message)
         return shown

@@ -184,7 +184,8 @@ async def _reload(services: Services, request: Request, principal: Principal | N
 
 
 async def _explain(services: Services, request: Request, principal: Principal | None) -> Response:
-    """The decision for `{"endpoint": "/v1/...", "request": {...}}`, without sending anything."""
+    """The decision for `{"endpoint": "/v1/...", "request": {...}}`, without sending anything. `key` and `headers` may
+    stand beside them: see `explain`."""
     assert principal is not None, "the endpoint asks for a key"
     body = await _body(request)
     return _dumped(explain(services, body, principal.key_id))
