@@ -13,8 +13,9 @@ from pathlib import Path
 
 import uvicorn
 
-from turnout.app import Running, Surroundings, gateway, listen, url_of
+from turnout.app import Running, Surroundings, gateway
 from turnout.gateway.protocol import with_timeout
+from turnout.serving import listen, url_of
 
 KEY = "sk-test-0123456789abcdef0123"
 """The user key of every test gateway."""
@@ -59,9 +60,7 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def running_gateway(
-    tmp_path: Path, config: str, environ: Mapping[str, str] | None = None
-) -> Iterator[Gateway]:
+def running_gateway(tmp_path: Path, config: str, environ: Mapping[str, str] | None = None) -> Iterator[Gateway]:
     """Serves `config` (TOML; storage, the test key and `[local] enabled = false` are added) until the block ends."""
     home = tmp_path / "home"
     file = tmp_path / "turnout.toml"

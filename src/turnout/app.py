@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
 import os
-import signal
-import socket
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import TextIO
 
-import uvicorn
 from starlette.middleware.cors import CORSMiddleware
 
 from turnout.catalogue.accounts import LOCAL
 from turnout.catalogue.load import LocalModel, wanted_local_model
 from turnout.catalogue.reload import Reloader, ReloadResult
 from turnout.core.clock import Clock, SystemClock
-from turnout.core.errors import ConfigError, StorageUnavailable
+from turnout.core.errors import ConfigError
 from turnout.core.ids import RandomBytes, RandomPool
 from turnout.core.secret import Secret
 from turnout.core.secret_source import read_given_keys
@@ -35,7 +30,6 @@ from turnout.gateway.journal import Journal
 from turnout.gateway.limits import Limiter
 from turnout.gateway.metrics import Metrics
 from turnout.gateway.outlet import Pinger
-from turnout.gateway.protocol import with_timeout
 from turnout.gateway.rest import rest_app
 from turnout.gateway.services import Services
 from turnout.gateway.telemetry import exporting
@@ -46,8 +40,8 @@ from turnout.ledger.datadir import DataDir, DirLock
 from turnout.ledger.keyring import KeyRing, StaticKey
 from turnout.ledger.keys import KeySpec, list_keys
 from turnout.ledger.keystore import KeyStore
-from turnout.ledger.retention import Retention, sweep
 from turnout.ledger.writer import Writer
+from turnout.upkeep import background
 from turnout.upstream.embedded import EmbeddedModel, Transports
 from turnout.upstream.health import BreakerRules, Health
 from turnout.upstream.http import HttpTransport
@@ -55,8 +49,6 @@ from turnout.upstream.local_engine import LocalEngine
 from turnout.upstream.local_weights import find_weights
 from turnout.upstream.retry_budget import RetryBudget, RetryRules
 
-CONFIG_POLL_SECONDS = 1.0
-SWEEP_SECONDS = 3600.0
 ADMIN_KEY_NAME = "first administrator"
 
 
@@ -160,7 +152,7 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             waiting_for=_waiting(embedded),
             observe=observe,
         )
-        async with _background(services, embedded):
+        async with background(services, embedded):
             app: Asgi = Application(services, rest_app(services))
             if settings.server.cors_origins:
                 app = CORSMiddleware(
@@ -221,49 +213,6 @@ def _waiting(embedded: EmbeddedModel | None) -> Callable[[], str | None]:
     return waiting
 
 
-@contextlib.asynccontextmanager
-async def _background(services: Services, embedded: EmbeddedModel | None) -> AsyncGenerator[None]:
-    """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model."""
-    async with asyncio.TaskGroup() as tasks:
-        owned = [
-            tasks.create_task(services.pinger.run()),
-            tasks.create_task(_watch_config(services)),
-            tasks.create_task(_sweep_records(services)),
-        ]
-        if embedded is not None:
-            owned.append(tasks.create_task(_start_embedded(services, embedded)))
-        try:
-            yield
-        finally:
-            for task in owned:
-                task.cancel()
-
-
-async def _start_embedded(services: Services, embedded: EmbeddedModel) -> None:
-    try:
-        await embedded.start()
-        services.journal.info("embedded model ready")
-    except ConfigError as error:
-        services.journal.error("embedded model not started", why=error.message)
-
-
-async def _sweep_records(services: Services) -> None:
-    """Deletes what is older than its retention, in small steps beside the requests."""
-    while True:
-        try:
-            await sweep(services.writer, services.clock.now(), Retention())
-        except StorageUnavailable as error:
-            services.journal.warning("old records not deleted", why=error.message)
-        await asyncio.sleep(SWEEP_SECONDS)
-
-
-async def _watch_config(services: Services) -> None:
-    while True:
-        await asyncio.sleep(CONFIG_POLL_SECONDS)
-        if services.reloader.changed():
-            services.reload()
-
-
 def _tell_reload(journal: Journal, result: ReloadResult, version: str) -> None:
     for problem in result.problems:
         journal.error("configuration refused, the last good one stays", problem=str(problem))
@@ -306,93 +255,3 @@ def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
         if url:
             found[scheme] = url
     return found
-
-
-# ---- serving -----------------------------------------------------------------------------
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: a stop drains first, see `serve_until_stopped`."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
-def _quiet_collector() -> None:
-    """What was made at start lives for ever: the cycle collector need not look at it again, nor as often as by
-    default, since a request makes thousands of objects and no cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """The listening socket. Raises ConfigError where the address can't be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # IPPROTO_TCP is named because asyncio sets TCP_NODELAY only on sockets that say they are TCP.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"{host}:{port} can't be listened on: {error.strerror}. Choose another with --port or `[server] port`."
-        ) from error
-    listener.listen(2048)
-    listener.setblocking(False)
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    """Where the socket listens, as a URL."""
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
-
-
-async def serve_until_stopped(
-    running: Running, listener: socket.socket, *, when_up: Callable[[], Awaitable[None]]
-) -> None:
-    """Serves until a stop signal, then drains: no new requests, those under way may end within `drain_seconds`. A
-    second signal ends at once. SIGHUP reads the configuration again."""
-    settings = running.settings.server
-    config = uvicorn.Config(
-        running.app,
-        http=with_timeout(settings.header_timeout),
-        loop="none",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # nothing here asks who the peer is
-        date_header=False,
-        timeout_keep_alive=75,
-        backlog=2048,
-    )
-    server = _Server(config)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_stop() -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, on_stop)
-    loop.add_signal_handler(signal.SIGHUP, running.services.reload)
-    _quiet_collector()
-    async with asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(server.serve([listener]))
-        await when_up()
-        stopped = tasks.create_task(stop.wait())
-        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        running.services.journal.info("draining", in_flight=running.services.traffic.in_flight)
-        await running.services.traffic.drain(settings.drain_seconds)
-        server.should_exit = True
-    running.services.journal.info("stopped")

@@ -11,9 +11,8 @@ def test_a_block_that_runs_too_long_times_out_and_the_task_goes_on():
     """The cancellation is spent on the TimeoutError."""
 
     async def main():
-        with pytest.raises(TimeoutError):
-            with Deadline(0.01):
-                await asyncio.sleep(5)
+        with pytest.raises(TimeoutError), Deadline(0.01):
+            await asyncio.sleep(5)
         await asyncio.sleep(0)
         task = asyncio.current_task()
         return task.cancelling() if task else None
@@ -55,9 +54,8 @@ def test_the_inner_of_two_deadlines_ends_only_its_own_block():
 
     async def main():
         with Deadline(5) as outer:
-            with pytest.raises(TimeoutError):
-                with Deadline(0.01):
-                    await asyncio.sleep(5)
+            with pytest.raises(TimeoutError), Deadline(0.01):
+                await asyncio.sleep(5)
             await asyncio.sleep(0.01)
         return outer.expired
 

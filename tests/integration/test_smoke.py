@@ -2,8 +2,8 @@
 
 import anthropic
 import openai
-from harness import KEY, deployment, provider, running_gateway
 
+from harness import KEY, deployment, provider, running_gateway
 from turnout.double import Double
 
 
@@ -15,9 +15,7 @@ def test_both_sdks_get_an_answer_and_each_request_is_recorded(tmp_path):
             chat = openai.OpenAI(base_url=gateway.url + "/v1", api_key=KEY)
             answer = chat.chat.completions.create(model="m1", messages=[{"role": "user", "content": "hello"}])
             messages = anthropic.Anthropic(base_url=gateway.url, api_key=KEY)
-            told = messages.messages.create(
-                model="m1", max_tokens=50, messages=[{"role": "user", "content": "hello"}]
-            )
+            told = messages.messages.create(model="m1", max_tokens=50, messages=[{"role": "user", "content": "hello"}])
 
             assert "hello" in (answer.choices[0].message.content or "")
             assert "hello" in told.content[0].text

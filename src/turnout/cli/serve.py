@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 import uvloop
 
-from turnout.app import Running, Surroundings, gateway, listen, serve_until_stopped, url_of
+from turnout.app import Running, Surroundings, gateway
 from turnout.core.errors import TurnoutError
 from turnout.core.problems import ConfigProblems
 from turnout.core.settings import find_config
+from turnout.serving import listen, serve_until_stopped, url_of
 
 
 @click.command()

@@ -1,0 +1,59 @@
+"""What runs beside the requests for as long as the gateway does: keep-alives, the configuration, old records, the
+embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+from turnout.core.errors import ConfigError, StorageUnavailable
+from turnout.gateway.services import Services
+from turnout.ledger.retention import Retention, sweep
+from turnout.upstream.embedded import EmbeddedModel
+
+CONFIG_POLL_SECONDS = 1.0
+SWEEP_SECONDS = 3600.0
+
+
+@contextlib.asynccontextmanager
+async def background(services: Services, embedded: EmbeddedModel | None) -> AsyncGenerator[None]:
+    """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model."""
+    async with asyncio.TaskGroup() as tasks:
+        owned = [
+            tasks.create_task(services.pinger.run()),
+            tasks.create_task(_watch_config(services)),
+            tasks.create_task(_sweep_records(services)),
+        ]
+        if embedded is not None:
+            owned.append(tasks.create_task(_start_embedded(services, embedded)))
+        try:
+            yield
+        finally:
+            for task in owned:
+                task.cancel()
+
+
+async def _start_embedded(services: Services, embedded: EmbeddedModel) -> None:
+    try:
+        await embedded.start()
+        services.journal.info("embedded model ready")
+    except ConfigError as error:
+        services.journal.error("embedded model not started", why=error.message)
+
+
+async def _sweep_records(services: Services) -> None:
+    """Deletes what is older than its retention, in small steps beside the requests."""
+    while True:
+        try:
+            await sweep(services.writer, services.clock.now(), Retention())
+        except StorageUnavailable as error:
+            services.journal.warning("old records not deleted", why=error.message)
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _watch_config(services: Services) -> None:
+    while True:
+        await asyncio.sleep(CONFIG_POLL_SECONDS)
+        if services.reloader.changed():
+            services.reload()
