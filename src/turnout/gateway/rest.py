@@ -54,7 +54,9 @@ def rest_app(services: Services) -> Starlette:
             services, request, NotFound(f"There is nothing at {request.url.path}. The endpoints are under /v1/.")
         )
 
-    return Starlette(routes=routes, exception_handlers={404: missing, 405: missing})
+    app = Starlette(routes=routes, exception_handlers={404: missing, 405: missing})
+    app.router.redirect_slashes = False  # the redirect would lead to whatever host the Host header names
+    return app
 
 
 def _guarded(services: Services, endpoint: Endpoint, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
