@@ -143,10 +143,13 @@ def test_a_prompt_that_does_not_fit_is_refused_beforehand(sdks, model):
 
 def test_each_answer_is_recorded_with_its_counts(gateway, sdks, model):
     """Like any provider's."""
-    before = len(gateway.requests())
-    sdks[0].chat.completions.create(model=model, messages=HI, max_completion_tokens=4)
-    row = gateway.requests(wait_for=before + 1)[-1]
-    attempt = gateway.attempts()[-1]
+    answer = sdks[0].chat.completions.with_raw_response.create(model=model, messages=HI, max_completion_tokens=4)
+    name, until = answer.headers["x-request-id"], time.monotonic() + 5
+    while not any(row["id"] == name for row in gateway.requests()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    (row,) = [row for row in gateway.requests() if row["id"] == name]
+    (attempt,) = [row for row in gateway.attempts() if row["request_id"] == name]
 
     assert (row["outcome"], row["status"]) == ("ok", 200)
     assert attempt["input_tokens"] > 10 and attempt["output_tokens"] == 4 and attempt["estimated"] == 0
