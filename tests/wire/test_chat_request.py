@@ -539,3 +539,13 @@ def test_an_unsayable_prompt_is_named_as_the_caller_knows_it() -> None:
         render(asked(dialect=Dialect.OPENAI_COMPLETIONS, messages=(user(part),)))
 
     assert raised.value.param == "prompt"
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"max_tokens": 5}, {"temperature": 1, "stream": True}, {"max_completion_tokens": 7}]
+)
+def test_the_short_way_of_reading_gives_what_the_long_one_gives(extra):
+    """A field that says nothing (null) sends the same body the long way."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **extra}
+
+    assert parse_request({**body, "store": None}) == parse_request(body)

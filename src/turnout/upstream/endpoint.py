@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import quote, urlencode
 
@@ -64,9 +65,14 @@ def headers_for(deployment: Deployment, dialect: Dialect, passthrough: Mapping[s
 
 def _filled(template: str, deployment: Deployment, method: str) -> str:
     # `/` stays: OpenRouter and Vertex have it in model names that stand in a path
-    model = quote(deployment.model, safe="/:@.-_~")
+    model = _quoted(deployment.model)
     based = template.replace("{base}", deployment.provider.base_url)
     return based.replace("{model}", model).replace("{method}", method)
+
+
+@lru_cache(maxsize=4096)
+def _quoted(model: str) -> str:
+    return quote(model, safe="/:@.-_~")
 
 
 def _with_query(url: str, query: Mapping[str, str]) -> str:
