@@ -168,13 +168,13 @@ CREDENTIALS = {
 @pytest.mark.parametrize("path", HOT_PATHS.values())
 def test_a_bad_key_is_401_before_anything_is_read(world: World, path: str, name: str) -> None:
     """Missing, unknown, cut, doubled and foreign keys: the caller's dialect, no row on disk, whatever the body is."""
-    rows = len(world.gateway.rows("requests"))
     told = _post(world, path, b"no json", CREDENTIALS[name])
     assert told.status == 401, told.content
     assert body_error(_speech(path), told)["type"] == "authentication_error"
     for secret in CREDENTIALS[name].values():
         assert not secret.strip() or secret.split()[-1].encode() not in told.content or len(secret) < 8
-    assert len(world.gateway.rows("requests")) == rows
+    assert told.request_id not in {row["id"] for row in world.gateway.rows("requests")}
+    assert "invalid_api_key" not in {row["error_code"] for row in world.gateway.rows("requests")}
 
 
 @pytest.mark.parametrize("path", HOT_PATHS.values())
@@ -186,6 +186,15 @@ def test_another_method_is_405_with_allow(world: World, path: str, method: str) 
     assert (got.status_code, got.headers["allow"]) == (405, "POST")
     if method != "HEAD":
         assert "POST" in got.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/v1/models"])
+def test_a_head_request_gets_its_head(world: World, path: str) -> None:
+    """Load balancers ask with HEAD; on one connection each gets its answer at once."""
+    with httpx.Client(timeout=2) as client:
+        for _ in range(2):
+            answer = client.head(world.gateway.url + path, headers=world.gateway.headers)
+            assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_parameters_that_a_target_lacks_are_refused_by_name(world: World) -> None:

@@ -155,14 +155,16 @@ def test_i4_a_request_that_used_no_tokens_gives_its_room_back(tmp_path: Path) ->
 def test_the_real_clients_wait_for_as_long_as_they_are_told(tmp_path: Path) -> None:
     """openai and anthropic retry a 429 by themselves, after the delay in its headers, and then get their answer."""
     with Double() as double, _serve(tmp_path, double, "rpm = 60") as gateway:
-        assert [_post(gateway, "chat").status_code for _ in range(60)] == [200] * 60
+        while _post(gateway, "chat").status_code == 200:  # a slow machine refills while it empties
+            assert len(double.requests) < 200
+        asked = len(double.requests)
         began = time.monotonic()
         chat = openai.OpenAI(base_url=gateway.url + "/v1", api_key=LIMITED, max_retries=3)
         assert chat.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}]).choices
         messages = anthropic.Anthropic(base_url=gateway.url, api_key=LIMITED, max_retries=3)
         assert messages.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": "hi"}]).content
         assert 0.5 < time.monotonic() - began < 6
-        assert len(double.requests) == 62
+        assert len(double.requests) == asked + 2
         with pytest.raises(openai.RateLimitError) as refused:
             openai.OpenAI(base_url=gateway.url + "/v1", api_key=LIMITED, max_retries=0).chat.completions.create(
                 model="m", messages=[{"role": "user", "content": "hi"}]

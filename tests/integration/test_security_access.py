@@ -195,3 +195,19 @@ def test_i6_conversations_of_two_keys_are_never_one(both: tuple[Gateway, Double]
             break
         time.sleep(0.01)
     assert rows["test"] and rows["test"] != rows["other"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_revoked_key_is_401_from_the_next_request_on(both: tuple[Gateway, Double], form: str) -> None:
+    """Made by an administrator it works at once; revoked it stops at once, on every endpoint."""
+    gateway, _ = both
+    admin = _headers(gateway.admin_key, form)
+    with httpx.Client() as client:
+        made = client.post(gateway.url + "/admin/keys", json={"name": f"short-{form}"}, headers=admin).json()
+        headers = _headers(made["key"], form)
+        assert client.get(gateway.url + "/v1/models", headers=headers).status_code == 200
+        assert client.post(gateway.url + f"/admin/keys/{made['id']}/revoke", headers=admin).status_code == 200
+        assert client.get(gateway.url + "/v1/models", headers=headers).status_code == 401
+        for path, request in REQUESTS.items():
+            refused = client.post(gateway.url + path, json=request, headers=headers)
+            assert refused.status_code == 401 and "revoked" in refused.json()["error"]["message"]

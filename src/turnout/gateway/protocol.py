@@ -99,6 +99,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_done()
         if not self._head_refused:
             super().on_headers_complete()
+            if self.scope["method"] == "HEAD":  # its answer has no body that the head could wait for
+                return
             self.cycle.transport = _HeadWithBody(self.transport)  # pyright: ignore[reportAttributeAccessIssue] what it uses of one
 
     def data_received(self, data: bytes) -> None:
