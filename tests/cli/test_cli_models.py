@@ -45,7 +45,7 @@ def test_deployments_and_routes_are_shown_for_people() -> None:
     output = _run().output
 
     house = next(line for line in output.splitlines() if "house/qwen " in line)
-    assert "32,000" in house and "chat" in house and "self" in house and "no images" in house
+    assert "32k" in house and "chat" in house and "self" in house and "no images" in house
     assert "in this process" in output
     assert "house/qwen x3, local/smollm2-135m-instruct x1" in output
     assert "alias of chat" in output

@@ -123,6 +123,8 @@ def test_requests_are_shown_beside_a_running_writer(held: DataDir) -> None:
         assert (one["reason"], [a["number"] for a in one["attempts"]]) == (new.reason, [1, 2])
         assert one["received_at"] == "2026-11-20T12:00:02Z"
         assert new.reason in run(requests, held, new.id).stdout
+        tail = run(requests, held, "--limit", "1").stdout.splitlines()[2].split()[2]
+        assert new.id.endswith(tail) and new.id in run(requests, held, tail).stdout
         assert (
             "upstream_broken"
             in CliRunner(env={"COLUMNS": "250"}).invoke(requests, ["--data-dir", str(held.path)]).stdout

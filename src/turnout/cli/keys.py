@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import click
 import orjson
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Column
 
 from turnout.cli.admin import Place, data_dir_of, place_of, place_options, told
+from turnout.cli.tables import plain_table, show
 from turnout.core.clock import SystemClock
 from turnout.core.json import Json, JsonObject
 from turnout.core.secret import Secret
@@ -103,11 +103,11 @@ def list_(machine: bool, config: Path | None, data_dir: Path | None, url: str | 
         click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
         return
     whole = [Column(name, no_wrap=True, min_width=width) for name, width in (("id", 12), ("state", 7))]
-    table = Table(whole[0], "name", "role", whole[1], "routes", "rpm", "tpm", "at once", "created", "expires")
+    table = plain_table(whole[0], "name", "role", whole[1], "routes", "rpm", "tpm", "at once", "created", "expires")
     for row in rows:
         if isinstance(row, dict):
             table.add_row(*_cells(row))
-    Console().print(table)
+    show(table)
 
 
 @keys.command("revoke")

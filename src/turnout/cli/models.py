@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 import orjson
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from turnout.catalogue.model import Catalogue, Deployment, Route
 from turnout.cli.loaded import load_config
+from turnout.cli.tables import plain_table, short_count, show
 from turnout.core.errors import TurnoutError
 from turnout.core.json import Json, JsonObject
 from turnout.core.names import did_you_mean
@@ -111,27 +110,26 @@ def _route(name: str, route: Route) -> JsonObject:
 
 
 def _show(catalogue: Catalogue, chosen: list[Deployment], routes: dict[str, Route]) -> None:
-    console = Console()
     if not chosen:
-        console.print("There is no deployment. Set a provider's key, such as OPENAI_API_KEY, or enable `[local]`.")
+        show("There is no deployment. Set a provider's key, such as OPENAI_API_KEY, or enable `[local]`.")
         return
-    table = Table("deployment", "context", "output", "dialects", "where", "to know", title="Deployments")
+    table = plain_table("deployment", "context", "output", "dialects", "where", "to know", title="Deployments")
     table.columns[0].no_wrap = True  # a name that is cut can't be copied
     for each in chosen:
         table.add_row(
             escape(each.name),
-            _tokens(each.context),
-            _tokens(each.max_output),
-            "\n".join(dialect.value.removeprefix("openai_") for dialect in each.endpoints),
+            short_count(each.context),
+            short_count(each.max_output),
+            " ".join(dialect.value.removeprefix("openai_") for dialect in each.endpoints),
             _where(each),
             escape(_summary(each)),
         )
-    console.print(table)
-    _show_routes(console, catalogue, routes)
+    show(table)
+    _show_routes(catalogue, routes)
 
 
-def _show_routes(console: Console, catalogue: Catalogue, routes: dict[str, Route]) -> None:
-    table = Table("route", "strategy", "leads to", "may drop", title="Routes")
+def _show_routes(catalogue: Catalogue, routes: dict[str, Route]) -> None:
+    table = plain_table("route", "strategy", "leads to", "may drop", title="Routes")
     table.columns[0].overflow = table.columns[2].overflow = "fold"
     hidden = 0
     for name, route in routes.items():
@@ -144,19 +142,15 @@ def _show_routes(console: Console, catalogue: Catalogue, routes: dict[str, Route
         leads = f"alias of {route.name}" if name != route.name else _targets(route)
         table.add_row(escape(shown), route.strategy, escape(leads), escape(", ".join(sorted(route.drop))))
     if table.row_count:
-        console.print(table)
+        show("", table)
     if hidden:
-        console.print(f"Also {hidden} plain model names that lead to one deployment each; --json lists them.")
+        show(f"Also {hidden} plain model names that lead to one deployment each; --json lists them.")
 
 
 def _targets(route: Route) -> str:
     if route.strategy == "weighted":
         return ", ".join(f"{target.deployment} x{target.weight}" for target in route.targets)
     return " then ".join(target.deployment for target in route.targets)
-
-
-def _tokens(count: int | None) -> str:
-    return f"{count:,}" if count is not None else "not known"
 
 
 def _where(deployment: Deployment) -> str:

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import click
 import orjson
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Column
 
 from turnout.cli.admin import data_dir_of, told
+from turnout.cli.tables import plain_table, show
 from turnout.core.errors import NotFound
 from turnout.ledger.datadir import DATABASE
 from turnout.ledger.queries import Wanted, find_request, list_requests, reading
 from turnout.ledger.record import AttemptRecord, RequestRecord
+
+TAIL = 12
+"""Digits of an id in the list: all of them random, and enough to find it again."""
 
 
 @click.command()
@@ -37,7 +40,10 @@ def requests(
     data_dir: Path | None,
     config: Path | None,
 ) -> None:
-    """Show the newest requests, or REQUEST_ID with every attempt that was made for it."""
+    """Show the newest requests, or one with every attempt that was made for it.
+
+    REQUEST_ID is the value of the answer's `x-request-id` header, or the end of it as the list shows it.
+    """
     with told(), reading(data_dir_of(config, data_dir) / DATABASE) as connection:
         if request_id is None:
             found = list_requests(connection, Wanted(limit=limit, key_id=key_id, route=route, failed=failed))
@@ -56,38 +62,33 @@ def requests(
 
 
 def _show_list(found: list[RequestRecord]) -> None:
-    table = Table(
-        "received",
-        Column("id", no_wrap=True, min_width=30),
-        "key",
-        "asked",
-        "answered by",
-        "status",
+    table = plain_table(
+        Column("received", no_wrap=True),
+        Column("id", no_wrap=True),
+        Column("asked", overflow="fold"),
+        Column("answered by", overflow="fold"),
         "outcome",
-        "ms",
-        "tokens in/out",
+        Column("ms", justify="right"),
+        Column("in/out", justify="right"),
     )
     for record in found:
         table.add_row(
-            f"{record.received_at:%Y-%m-%d %H:%M:%S}",
-            record.id,
-            *(escape(text) for text in (record.key_id, record.asked, record.deployment or "-")),
-            str(record.status),
-            record.outcome if record.error_code is None else f"{record.outcome} ({escape(record.error_code)})",
+            f"{record.received_at:%m-%d %H:%M:%S}",
+            record.id[-TAIL:],
+            *(escape(text) for text in (record.asked, record.deployment or "-")),
+            f"{record.status} {record.outcome if record.error_code is None else escape(record.error_code)}",
             str(record.duration_ms),
             _tokens(record.attempts),
         )
-    Console().print(table)
+    show(table)
 
 
 def _show_one(record: RequestRecord) -> None:
-    console = Console()
-    facts = Table("request", record.id, show_header=True)
+    facts = plain_table("request", record.id)
     for field in dataclasses.fields(record):
         if field.name not in ("id", "attempts"):
             facts.add_row(field.name, escape(str(getattr(record, field.name))))
-    console.print(facts)
-    tries = Table("attempt", "deployment", "lane", "status", "outcome", "first byte", "ms", "tokens in/out")
+    tries = plain_table("attempt", "deployment", "lane", "status", "outcome", "first byte", "ms", "tokens in/out")
     for attempt in record.attempts:
         tries.add_row(
             str(attempt.number),
@@ -99,7 +100,7 @@ def _show_one(record: RequestRecord) -> None:
             str(attempt.duration_ms),
             _tokens((attempt,)),
         )
-    console.print(tries)
+    show(facts, "", tries)
 
 
 def _tokens(attempts: tuple[AttemptRecord, ...]) -> str:

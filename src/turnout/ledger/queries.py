@@ -55,9 +55,17 @@ def list_requests(connection: Connection, wanted: Wanted) -> list[RequestRecord]
     return _with_attempts(connection, query)
 
 
+_SHORTEST_TAIL = 8
+"""Fewer digits of an id could be those of another request."""
+
+
 def find_request(connection: Connection, request_id: str) -> RequestRecord | None:
-    """The request of that id, with its attempts."""
-    found = _with_attempts(connection, select(requests).where(requests.c.id == request_id))
+    """The request of that id, or the newest whose id ends so, with its attempts."""
+    same = requests.c.id == request_id
+    if len(request_id) >= _SHORTEST_TAIL:
+        same = same | requests.c.id.endswith(request_id, autoescape=True)
+    newest = select(requests).where(same).order_by(requests.c.received_ms.desc()).limit(1)
+    found = _with_attempts(connection, newest)
     return found[0] if found else None
 
 
