@@ -55,7 +55,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # the base class's own signature, passed on whole
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
+        self._rest_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = self._head_raw = 0
         self._head_count = 0
         self._head_refused = False
         self._on_disconnect: Callable[[], None] | None = None
@@ -66,20 +67,29 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_done()
+        self._rest_done()
         super().connection_lost(exc)
         if self._on_disconnect is not None:
             self._on_disconnect()
 
-    def subscribe(self, on_disconnect: Callable[[], None] | None) -> None:
-        """What to call when the connection is lost: one listener, the request that is being answered."""
+    def subscribe(self, on_disconnect: Callable[[], None]) -> Callable[[], None]:
+        """What to call when the connection is lost: one listener, the request that is being answered. Returns what
+        ends that; a request that is answered may still be at work when the connection's next one listens."""
         self._on_disconnect = on_disconnect
-        if on_disconnect is not None and self.transport.is_closing():
+        if self.transport.is_closing():
             self.loop.call_soon(on_disconnect)
+
+        def end() -> None:
+            if self._on_disconnect is on_disconnect:
+                self._on_disconnect = None
+
+        return end
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[ON_DISCONNECT] = self.subscribe  # pyright: ignore[reportGeneralTypeIssues] an extension of the scope
-        self._head_bytes = self._head_count = 0
+        self._head_bytes = self._head_raw = self._head_count = 0
+        self._rest_done()
         if self._head_timer is None:
             self._wait_for_head()
 
@@ -104,13 +114,22 @@ class GuardedProtocol(HttpToolsProtocol):
             self.cycle.transport = _HeadWithBody(self.transport)  # pyright: ignore[reportAttributeAccessIssue] what it uses of one
 
     def data_received(self, data: bytes) -> None:
+        if self._head_refused:
+            return
+        super().data_received(data)
         # The parser keeps a single endless header to itself, so what arrives before the head is whole is counted too.
         if self._head_timer is not None:
-            self._head_bytes += len(data) // 2
-            if self._head_bytes > 4 * MAX_HEAD_BYTES and not self._head_refused:
+            self._head_raw += len(data) // 2
+            if self._head_raw > 4 * MAX_HEAD_BYTES:
                 self._refuse()
-        if not self._head_refused:
-            super().data_received(data)
+        elif self._unwatched() and self._rest_timer is None:
+            self._rest_timer = self.loop.call_later(self.header_timeout, self._too_slow)
+
+    def _unwatched(self) -> bool:
+        """What came is the rest of a body whose request was refused, or blank lines: it has ended uvicorn's wait for
+        the next request, and nobody else waits for its end."""
+        open_still = not self.transport.is_closing()  # and then there is a cycle, since a head was whole
+        return open_still and self.timeout_keep_alive_task is None and self.cycle.response_complete
 
     def _refuse(self) -> None:
         if not self._head_refused:
@@ -126,8 +145,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _rest_done(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
+
     def _too_slow(self) -> None:
-        self._head_timer = None
+        self._head_timer = self._rest_timer = None
         if not self.transport.is_closing():
             self.transport.close()
 

@@ -73,7 +73,8 @@ def _too_large(limit: int) -> BodyTooLarge:
 
 
 ON_DISCONNECT = "turnout.on_disconnect"
-"""Key in the scope: a function that takes what to call when the connection is lost. `protocol` puts it there."""
+"""Key in the scope: a function that takes what to call when the connection is lost, and returns what ends that.
+`protocol` puts it there."""
 
 
 class DisconnectWatch:
@@ -83,7 +84,7 @@ class DisconnectWatch:
     parsing the request. Once `complete` says that the whole answer is out there is nothing left to cancel.
     """
 
-    __slots__ = ("_complete", "_owner", "_subscribe", "gone")
+    __slots__ = ("_complete", "_owner", "gone", "stop")
 
     def __init__(self, scope: Scope, complete: Callable[[], bool]) -> None:
         owner = asyncio.current_task()
@@ -91,14 +92,11 @@ class DisconnectWatch:
         self._owner = owner
         self._complete = complete
         self.gone = False
-        self._subscribe: Callable[[Callable[[], None] | None], None] = scope[ON_DISCONNECT]
-        self._subscribe(self._lost)
+        subscribe: Callable[[Callable[[], None]], Callable[[], None]] = scope[ON_DISCONNECT]
+        self.stop = subscribe(self._lost)
+        """Ends the watch."""
 
     def _lost(self) -> None:
         if not self._complete():
             self.gone = True
             self._owner.cancel()
-
-    def stop(self) -> None:
-        """Ends the watch."""
-        self._subscribe(None)
