@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from turnout.core.clock import Clock
 from turnout.gateway.receive import Send
@@ -99,9 +100,15 @@ class Pinger:
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        while True:
-            await asyncio.sleep(min(1.0, self._seconds / 4))
-            due = self._clock.monotonic() - self._seconds
-            for outlet, (ping, headers) in list(self._streams.items()):
-                if outlet.last_sent <= due and outlet in self._streams:
-                    await outlet.ping(ping, headers)
+        async with asyncio.TaskGroup() as pings:  # a task each: a ping waits where its caller does not read
+            while True:
+                await asyncio.sleep(min(1.0, self._seconds / 4))
+                due = self._clock.monotonic() - self._seconds
+                for outlet, (ping, headers) in self._streams.items():
+                    if outlet.last_sent <= due and not outlet.sending:
+                        pings.create_task(_pinged(outlet, ping, headers))
+
+
+async def _pinged(outlet: Outlet, ping: bytes, headers: Headers) -> None:
+    with contextlib.suppress(RuntimeError):  # the server's, for a ping that waited while its answer ended
+        await outlet.ping(ping, headers)
