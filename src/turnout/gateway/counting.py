@@ -41,6 +41,8 @@ async def _ask(execution: Execution, candidate: Candidate) -> int | None:
     url = count_tokens_url(deployment)
     if url is None or candidate.dialect is not Dialect.ANTHROPIC:
         return None
+    if not execution.services.health.snapshot((deployment.name,)).of(deployment.name).available:
+        return None  # it has failed lately: no reason to wait for its count
     adapt = CODECS[Dialect.ANTHROPIC].adapt
     assert adapt is not None, "callers speak this dialect"
     if adapt(intake.body, deployment.target(Dialect.ANTHROPIC), no_vault).changed:

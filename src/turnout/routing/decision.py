@@ -88,6 +88,8 @@ def _rejection(
     if dialect is None:
         why = f"it can't be called from {features.dialect.value}"
         return Rejected(deployment=name, cause="dialect", reason=why)
+    if features.operation == "count_tokens":
+        return None  # no model runs: a long prompt above all wants its count, and a bench or a full house stops none
     if deployment.context is not None:
         needed = features.input_tokens + (features.max_output or 0)
         if needed > deployment.context:
