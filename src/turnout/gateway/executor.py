@@ -107,7 +107,7 @@ class Execution:
             except Unsupported as error:
                 last = last or error
                 continue
-            call = services.health.begin(candidate.deployment.name)
+            call = None if self._full(candidate) else services.health.begin(candidate.deployment.name)
             if call is None:
                 continue
             tried += 1
@@ -129,6 +129,11 @@ class Execution:
         raise last or NoDeployment(
             f"Every deployment of '{route.name}' has just failed.", retry_after=1.0, should_retry=True
         )
+
+    def _full(self, candidate: Candidate) -> bool:
+        """Whether its places were taken since the decision."""
+        name, most = candidate.deployment.name, candidate.deployment.max_concurrency
+        return most is not None and self.services.health.snapshot((name,)).of(name).in_flight >= most
 
     def _may_have_cost(self, error: TurnoutError) -> bool:
         return not isinstance(error, UpstreamRejected) and bool(self.attempts) and self.attempts[-1].estimated
@@ -170,9 +175,13 @@ class Execution:
         except asyncio.CancelledError:
             self.tokens = None  # the provider may work on it all the same: leaving early is no way round a limit
             if self.deadline is not None and self.deadline.expired:  # slow, rather than left by its caller
-                problem = UpstreamTimeout(f"{candidate.deployment.name} took all of the route's time.")
-                attempt.note(problem)
                 outcome = "truncated" if self.outlet.committed else "error"
+                if not self.outlet.sending:  # else it is the caller who was slow: no word against the deployment
+                    problem = UpstreamTimeout(f"{candidate.deployment.name} took all of the route's time.")
+                    attempt.note(problem)
+            raise
+        except Exception:  # a defect of ours
+            outcome = "truncated" if self.outlet.committed else "error"
             raise
         finally:
             attempt.close()
@@ -200,6 +209,7 @@ class Execution:
         self.dropped = attempt.prepared.dropped
         if answer.unread is None:
             outlet.first_sent = self.services.clock.monotonic()
+            self._bind(candidate)
             await outlet.whole(200, headers, answer.body)
         else:
             if not outlet.opened:
@@ -207,9 +217,9 @@ class Execution:
             if not outlet.committed:  # the whole answer came at once
                 outlet.committed = True
                 outlet.first_sent = self.services.clock.monotonic()
+            self._bind(candidate)  # before the caller can send the conversation's next turn
             await outlet.end(answer.body)
             await _read_on(answer)
-        self._bind(candidate)
 
     def _bind(self, candidate: Candidate) -> None:
         route = self.decision.route if self.decision else None

@@ -54,11 +54,9 @@ class Outlet:
         if not self.committed:
             self.committed = True
             self.first_sent = self._clock.monotonic()
-        self.sending = True
-        try:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        finally:
-            self.sending = False
+        self.sending = True  # and so it stays where the request is cancelled because its caller does not read
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self.sending = False
         self.last_sent = self._clock.monotonic()
 
     async def end(self, data: bytes = b"") -> None:
