@@ -48,7 +48,7 @@ def test_importing_turnout_does_nothing():
     """No import starts a thread, opens a socket or loads a heavy package."""
     script = (
         "import sys, threading, turnout\n"
-        "heavy = {'aiohttp', 'sqlalchemy', 'alembic', 'rich', 'uvicorn', 'torch'} & set(sys.modules)\n"
+        "heavy = {'httptools', 'sqlalchemy', 'alembic', 'rich', 'uvicorn', 'torch'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "assert threading.active_count() == 1\n"
     )

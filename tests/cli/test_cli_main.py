@@ -34,7 +34,7 @@ def test_help_imports_no_command() -> None:
         "turnout.core",
         "turnout.core.errors",
     }
-    assert not loaded & {"rich", "orjson", "sqlalchemy", "aiohttp"}
+    assert not loaded & {"rich", "orjson", "sqlalchemy", "httptools"}
 
 
 def test_the_serving_command_imports_no_reporting() -> None:

@@ -325,5 +325,5 @@ def test_reading_settings_imports_no_web_framework() -> None:
     code = "import sys, turnout.core.settings; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
-    for heavy in ("pydantic", "rich", "click", "starlette", "aiohttp", "sqlalchemy", "asyncio"):
+    for heavy in ("pydantic", "rich", "click", "starlette", "httptools", "sqlalchemy", "asyncio"):
         assert f"'{heavy}'" not in loaded

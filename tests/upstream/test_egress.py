@@ -3,58 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 from calls import provider, request
 
 from turnout.catalogue.model import Provider
 from turnout.core.errors import UpstreamUnreachable
 from turnout.double import Double, openai
-from turnout.upstream.connector import GuardedConnector
 from turnout.upstream.egress import policy_of
+from turnout.upstream.faults import EgressRefused
 from turnout.upstream.http import HttpTransport
+from turnout.upstream.sockets import open_socket
 
 
-class FakeResolver(AbstractResolver):
+class FakeLookup:
     """Answers from a list, one answer for each lookup; the last one again and again."""
 
     def __init__(self, *answers: list[str] | OSError) -> None:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def __call__(self, host: str, port: int) -> list[str]:
         self.asked.append(host)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, OSError):
             raise answer
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in answer
-        ]
-
-    async def close(self) -> None:
-        pass
+        return answer
 
 
-def call(resolver: FakeResolver, *, self_hosted: bool, times: int = 1) -> Double:
-    """Calls a provider named api.acme.test that the resolver decides the address of."""
+def call(lookup: FakeLookup, *, self_hosted: bool, times: int = 1) -> Double:
+    """Calls a provider named api.acme.test that the lookup decides the address of."""
 
     async def main() -> Double:
         async with Double([openai.chat()]) as double:
             url = f"http://api.acme.test:{double.port}"
             own = provider(url, self_hosted=self_hosted)
-            transport = HttpTransport([own], resolver=resolver, dns_seconds=0, keepalive=0.0)
+            transport = HttpTransport([own], lookup=lookup, dns_seconds=0, keepalive=0.0)
             try:
                 for _ in range(times):
                     response = await transport.send(request(url))
@@ -70,12 +54,12 @@ def call(resolver: FakeResolver, *, self_hosted: bool, times: int = 1) -> Double
 def test_a_name_that_resolves_to_loopback_is_refused() -> None:
     """F4: nothing reaches the local port, and the error says what to set if it is meant."""
     with pytest.raises(UpstreamUnreachable, match="self_hosted"):
-        call(FakeResolver(["127.0.0.1"]), self_hosted=False)
+        call(FakeLookup(["127.0.0.1"]), self_hosted=False)
 
 
 def test_a_self_hosted_provider_may_be_on_loopback() -> None:
     """The same lookup is fine for a provider that is declared to be ours."""
-    assert len(call(FakeResolver(["127.0.0.1"]), self_hosted=True).requests) == 1
+    assert len(call(FakeLookup(["127.0.0.1"]), self_hosted=True).requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -96,7 +80,7 @@ def test_a_self_hosted_provider_may_be_on_loopback() -> None:
 def test_metadata_addresses_are_refused_for_everyone(address: str, self_hosted: bool) -> None:
     """F4: no declaration opens link-local and metadata addresses, in no disguise."""
     with pytest.raises(UpstreamUnreachable, match="egress policy"):
-        call(FakeResolver([address]), self_hosted=self_hosted)
+        call(FakeLookup([address]), self_hosted=self_hosted)
 
 
 @pytest.mark.parametrize(
@@ -105,47 +89,47 @@ def test_metadata_addresses_are_refused_for_everyone(address: str, self_hosted: 
 def test_private_addresses_are_refused_for_a_public_provider(address: str) -> None:
     """A public name may not lead into our own network."""
     with pytest.raises(UpstreamUnreachable, match="egress policy"):
-        call(FakeResolver([address]), self_hosted=False)
+        call(FakeLookup([address]), self_hosted=False)
 
 
 def test_a_mixed_answer_leads_to_the_permitted_address_only() -> None:
     """One bad address among good ones is left out."""
-    double = call(FakeResolver(["169.254.169.254", "127.0.0.1"]), self_hosted=True)
+    double = call(FakeLookup(["169.254.169.254", "127.0.0.1"]), self_hosted=True)
     assert len(double.requests) == 1
 
 
 def test_rebinding_between_two_calls_is_refused() -> None:
     """F4: a name that was good and then turns to a metadata address is refused on the next connection."""
-    resolver = FakeResolver(["127.0.0.1"], ["169.254.169.254"])
+    lookup = FakeLookup(["127.0.0.1"], ["169.254.169.254"])
     with pytest.raises(UpstreamUnreachable, match="egress policy"):
-        call(resolver, self_hosted=True, times=2)
+        call(lookup, self_hosted=True, times=2)
 
 
 def test_the_last_good_address_serves_while_lookups_fail() -> None:
     """F3: a DNS outage does not stop a provider that was reachable."""
-    resolver = FakeResolver(["127.0.0.1"], OSError("SERVFAIL"))
-    assert len(call(resolver, self_hosted=True, times=2).requests) == 2
+    lookup = FakeLookup(["127.0.0.1"], OSError("SERVFAIL"))
+    assert len(call(lookup, self_hosted=True, times=2).requests) == 2
 
 
 def test_a_name_that_does_not_resolve_is_unreachable() -> None:
     """F3: NXDOMAIN on the first call."""
     with pytest.raises(UpstreamUnreachable):
-        call(FakeResolver(OSError(-2, "Name or service not known")), self_hosted=True)
+        call(FakeLookup(OSError(-2, "Name or service not known")), self_hosted=True)
 
 
 def test_an_unconfigured_host_is_refused_without_a_lookup() -> None:
     """I19: not even the name is asked for."""
-    resolver = FakeResolver(["127.0.0.1"])
+    lookup = FakeLookup(["127.0.0.1"])
 
     async def main() -> None:
         async with Double() as double:
-            transport = HttpTransport([provider("http://api.acme.test")], resolver=resolver)
+            transport = HttpTransport([provider("http://api.acme.test")], lookup=lookup)
             for url in (double.url, f"http://evil.test:{double.port}", "http://api.acme.test:81"):
                 with pytest.raises(UpstreamUnreachable, match="not the address of any configured provider"):
                     await transport.send(request(url))
             await transport.close()
             assert double.connections == []
-            assert resolver.asked == []
+            assert lookup.asked == []
 
     asyncio.run(main())
 
@@ -196,17 +180,13 @@ def test_other_ways_to_write_loopback_are_refused(url: str) -> None:
     asyncio.run(main())
 
 
-def test_the_socket_itself_refuses_metadata_addresses() -> None:
-    """The last guard holds when a resolver lies to the connector."""
+@pytest.mark.parametrize("addresses", [["169.254.169.254"], ["::ffff:169.254.169.254", "fe80::1"], ["localhost"]])
+def test_the_socket_itself_refuses_metadata_addresses(addresses: list[str]) -> None:
+    """The last guard holds whatever the lookup and its guard let through, and takes no name."""
 
     async def main() -> None:
-        transport = HttpTransport([provider("http://api.acme.test")])
-        connector = transport._connector
-        assert isinstance(connector, GuardedConnector)
-        connector._resolver = FakeResolver(["169.254.169.254"])
-        with pytest.raises(UpstreamUnreachable, match="metadata"):
-            await transport.send(request("http://api.acme.test"))
-        await transport.close()
+        with pytest.raises(EgressRefused):
+            await open_socket(addresses, 80, asyncio.get_running_loop())
 
     asyncio.run(main())
 

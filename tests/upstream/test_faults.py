@@ -1,60 +1,43 @@
-"""The error table covers everything that the HTTP client can raise."""
+"""Whatever can go wrong before a request is written says that nothing was sent."""
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 
-import aiohttp
 import pytest
 
-from turnout.core.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
-from turnout.upstream.faults import MAPPED, TABLE, maker_of
+from turnout.upstream.faults import NO_CONNECTION, EgressRefused, ended, unreachable
 
-
-def subclasses(kind: type[BaseException]) -> list[type[BaseException]]:
-    found: list[type[BaseException]] = []
-    for child in kind.__subclasses__():
-        found += [child, *subclasses(child)]
-    return found
-
-
-CLIENT_ERRORS = sorted({kind for kind in subclasses(aiohttp.ClientError)}, key=lambda kind: kind.__name__)
-
-
-@pytest.mark.parametrize("kind", CLIENT_ERRORS, ids=lambda kind: kind.__name__)
-def test_every_client_error_has_a_line(kind: type[BaseException]) -> None:
-    """Each aiohttp exception finds a line of its own family, not the fallback, and is caught."""
-    assert any(ancestor in TABLE for ancestor in kind.__mro__ if issubclass(ancestor, aiohttp.ClientError | OSError))
-    assert issubclass(kind, MAPPED)
-
-
-EXPECTED = {
-    aiohttp.ClientConnectorDNSError: UpstreamUnreachable,
-    aiohttp.ClientConnectorSSLError: UpstreamUnreachable,
-    aiohttp.ClientConnectorCertificateError: UpstreamUnreachable,
-    aiohttp.ClientProxyConnectionError: UpstreamUnreachable,
-    aiohttp.ClientHttpProxyError: UpstreamUnreachable,
-    aiohttp.ConnectionTimeoutError: UpstreamUnreachable,
-    aiohttp.ServerFingerprintMismatch: UpstreamUnreachable,
-    aiohttp.InvalidUrlClientError: UpstreamUnreachable,
-    aiohttp.SocketTimeoutError: UpstreamTimeout,
-    TimeoutError: UpstreamTimeout,
-    aiohttp.ServerDisconnectedError: UpstreamBroken,
-    aiohttp.ClientConnectionResetError: UpstreamBroken,
-    aiohttp.ClientOSError: UpstreamBroken,
-    aiohttp.ClientPayloadError: UpstreamBroken,
-    aiohttp.ClientResponseError: UpstreamBroken,
-    aiohttp.UploadAbortedError: UpstreamBroken,
-    aiohttp.TooManyRedirects: UpstreamBroken,
-    ConnectionResetError: UpstreamBroken,
-    ssl.SSLError: UpstreamBroken,
-    RuntimeError: UpstreamBroken,
-    ValueError: UpstreamUnreachable,
-    KeyError: UpstreamBroken,
+CASES: dict[str, tuple[Exception, str, bool]] = {
+    "the policy": (EgressRefused("'a' is a private address"), "egress policy forbids", False),
+    "no such name": (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service", True),
+    "refused": (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('10.0.0.1', 80)"), "No connect", True),
+    "no route": (OSError(errno.EHOSTUNREACH, "No route to host"), "No route to host", True),
+    "the system's own timeout": (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), "timed out", True),
+    "our timeout": (TimeoutError(), "did not take a connection in time", True),
+    "a bad certificate": (ssl.SSLCertVerificationError(1, "certificate verify failed"), "verify failed", True),
+    "TLS": (ssl.SSLError(1, "wrong version number"), "wrong version number", True),
+    "a proxy": (ConnectionError("the proxy answered 407"), "the proxy answered 407", True),
+    "a bad URL": (ValueError("the URL names no host"), "could be written: the URL names no host", False),
+    "a bad header": (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"), "could be written", False),
 }
 
 
-@pytest.mark.parametrize("kind", EXPECTED, ids=lambda kind: kind.__name__)
-def test_what_was_not_sent_is_unreachable_and_the_rest_may_be_billed(kind: type[BaseException]) -> None:
-    """Only errors from before the request count as `nothing was sent`."""
-    assert EXPECTED[kind] is type(maker_of(kind)(Exception("x"), "host"))
+@pytest.mark.parametrize("name", CASES)
+def test_what_was_not_sent_is_unreachable(name: str) -> None:
+    """The error is caught around connecting, tells the reason, and knows whether another try can help."""
+    error, words, retry = CASES[name]
+    told = unreachable(error, "host")
+    assert isinstance(error, NO_CONNECTION)
+    assert words in told.message
+    assert told.should_retry is retry
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_an_end_without_an_answer_is_broken(stale: bool) -> None:
+    """It may have been billed; only a kept-alive connection's silent end is told apart."""
+    told = ended(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "host", stale=stale)
+    assert told.stale is stale
+    assert ("reset by peer" in told.message) is not stale

@@ -21,6 +21,8 @@ STREAM = openai.chat_stream(LONG)
 def against(
     script: Double | list[Reply] | Callable[[Received], Reply],
     act: Callable[[HttpTransport, Double], Awaitable[None]],
+    *,
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     **options: float,
 ) -> Double:
     """Runs `act` with a transport that may reach the double only."""
@@ -34,7 +36,8 @@ def against(
                 await transport.close()
 
     double = script if isinstance(script, Double) else Double(script)
-    asyncio.run(asyncio.wait_for(main(double), 20))
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(main(double), 20))
     return double
 
 

@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, cast
 
 from turnout.core.clock import Clock
 from turnout.double.record import BillLine, Connected, Received
@@ -47,8 +47,7 @@ class DoubleConnection(asyncio.Protocol):
     # -- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "the double serves streams"
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no asyncio class
         self.task = asyncio.get_running_loop().create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:

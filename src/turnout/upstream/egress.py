@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from yarl import URL
-
 from turnout.catalogue.model import Provider
+from turnout.upstream.url import parse_url
 
 Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 Origin: TypeAlias = "tuple[str, int]"
@@ -82,10 +81,8 @@ def policy_of(providers: Iterable[Provider], *, also: Iterable[str] = ()) -> Egr
 
 
 def origin_of(url: str) -> Origin:
-    """Host and port of a URL (templates in the path are fine)."""
-    # The templates {model} and {method} stand in the path or query, where yarl only quotes them.
-    parsed = URL(url)
-    return parsed.raw_host or "", parsed.port or 0
+    """Host and port of a URL (templates in the path are fine). Raises ValueError for what is none."""
+    return parse_url(url).origin
 
 
 def is_private_host(host: str) -> bool:
