@@ -16,6 +16,9 @@ from turnout.app import Running
 from turnout.core.errors import ConfigError
 from turnout.gateway.protocol import with_timeout
 
+_LAST_SECONDS = 5
+"""For connections to end after the drain; a caller who has stopped reading would keep his for ever."""
+
 
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: a stop drains first, see `serve_until_stopped`."""
@@ -77,6 +80,7 @@ async def serve_until_stopped(
         proxy_headers=False,  # nothing here asks who the peer is
         date_header=False,
         timeout_keep_alive=75,
+        timeout_graceful_shutdown=_LAST_SECONDS,
         backlog=2048,
     )
     server = _Server(config)

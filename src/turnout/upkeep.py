@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
-from turnout.core.errors import ConfigError, StorageUnavailable
+from turnout.core.errors import ConfigError, StorageUnavailable, TurnoutError
 from turnout.gateway.services import Services
 from turnout.ledger.retention import Retention, sweep
 from turnout.upstream.embedded import EmbeddedModel
@@ -18,7 +18,9 @@ SWEEP_SECONDS = 3600.0
 
 @contextlib.asynccontextmanager
 async def background(services: Services, embedded: EmbeddedModel | None) -> AsyncGenerator[None]:
-    """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model."""
+    """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model. An error of the block
+    leaves it as it is, in no group."""
+    problem: TurnoutError | None = None
     async with asyncio.TaskGroup() as tasks:
         owned = [
             tasks.create_task(services.pinger.run()),
@@ -29,9 +31,13 @@ async def background(services: Services, embedded: EmbeddedModel | None) -> Asyn
             owned.append(tasks.create_task(_start_embedded(services, embedded)))
         try:
             yield
+        except TurnoutError as error:
+            problem = error
         finally:
             for task in owned:
                 task.cancel()
+    if problem is not None:
+        raise problem
 
 
 async def _start_embedded(services: Services, embedded: EmbeddedModel) -> None:
