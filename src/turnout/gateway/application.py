@@ -133,7 +133,7 @@ class ModelRequest:
                 self._fail(ended_by_us(), outlet)
                 await self._refuse(ended_by_us(), outlet)
         except Exception as error:
-            self._services.journal.error("defect", request=self.id, kind=type(error).__name__, where=_where(error))
+            self._services.journal.error("defect", request=self.id, kind=type(error).__name__, where=where(error))
             fault = TurnoutError(INTERNAL)
             self._fail(fault, outlet)
             await self._refuse(fault, outlet)
@@ -307,7 +307,7 @@ class ModelRequest:
         services.observe(record, self._headers)  # last, so that nothing in it can cost a record
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """File and line of a defect. Its message is left out: it may quote what a caller sent."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

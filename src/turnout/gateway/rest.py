@@ -16,6 +16,7 @@ from turnout.core.errors import BodyTooLarge, InvalidField, MethodNotAllowed, No
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect
 from turnout.gateway import models
+from turnout.gateway.application import INTERNAL, where
 from turnout.gateway.auth import Principal, require_admin
 from turnout.gateway.endpoints import ENDPOINTS, HOT, Endpoint
 from turnout.gateway.executor import error_headers
@@ -71,6 +72,9 @@ def _guarded(services: Services, endpoint: Endpoint, handler: Handler) -> Callab
             return await handler(services, request, principal)
         except TurnoutError as error:
             return _refusal(services, request, error)
+        except Exception as error:
+            services.journal.error("defect", path=endpoint.path, kind=type(error).__name__, where=where(error))
+            return _refusal(services, request, TurnoutError(INTERNAL))
 
     return handle
 
@@ -126,7 +130,7 @@ async def _models(services: Services, request: Request, principal: Principal | N
     named = models.visible(catalogue, principal)
     if _is_anthropic(request):
         limit = request.query_params.get("limit", "1000")
-        if not limit.isdecimal() or not 1 <= int(limit) <= 1000:
+        if not limit.isdecimal() or len(limit) > 4 or not 1 <= int(limit) <= 1000:
             raise InvalidField("'limit' must be a number from 1 to 1000.", param="limit")
         after, before = request.query_params.get("after_id"), request.query_params.get("before_id")
         return _dumped(models.anthropic_list(catalogue, named, int(limit), after=after, before=before))
