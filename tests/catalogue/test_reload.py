@@ -40,12 +40,12 @@ def test_a_good_change_replaces_both_at_once(path: Path) -> None:
     """Settings and catalogue are one value; the old one stays whole for requests in flight."""
     reloader = _reloader(path)
     old = reloader.current
-    path.write_text(GOOD.replace('"a"', '"a", "b"') + "[retry]\nbudget = 0.5\n")
+    path.write_text(GOOD.replace('"a"', '"a", "b"') + "[retry]\nmax_attempts = 5\n")
 
     assert reloader.changed()
     assert reloader.reload().swapped
     assert "house/b" in reloader.current.catalogue.deployments
-    assert reloader.current.settings.retry.budget == 0.5
+    assert reloader.current.settings.retry.max_attempts == 5
     assert "house/b" not in old.catalogue.deployments
     assert reloader.current.catalogue.version != old.catalogue.version
     assert not reloader.changed()
@@ -64,7 +64,7 @@ def test_a_bad_change_leaves_what_is_in_use(path: Path, broken: str) -> None:
     assert result.problems[0].line
     assert reloader.current is old
     assert not reloader.changed(), "the same bad file is reported once"
-    path.write_text(GOOD + "[retry]\nbudget = 0.5\n")
+    path.write_text(GOOD + "[retry]\nmax_attempts = 5\n")
     assert reloader.changed()
     assert reloader.reload().swapped
 
@@ -100,16 +100,16 @@ def test_a_comment_swaps_nothing(path: Path) -> None:
 
 
 def test_what_can_not_change_live_is_named_and_stays(path: Path) -> None:
-    """Host, port, data directory, the embedded model and telemetry need a restart; all else is taken."""
+    """What was built at the start, such as the listening socket, needs a restart; all else is taken."""
     reloader = _reloader(path)
-    path.write_text(GOOD + '[server]\nport = 5000\ndrain_seconds = 1\n[storage]\ndir = "x"\n[local]\nthreads = 2\n')
+    path.write_text(GOOD + '[server]\nport = 5000\nbody_timeout = 1\n[storage]\ndir = "x"\n[local]\nthreads = 2\n')
 
     result = reloader.reload()
 
     assert result.swapped
     assert result.needs_restart == ("server.port", "storage.dir", "local")
     assert reloader.current.settings.server.port == 4000
-    assert reloader.current.settings.server.drain_seconds == 1
+    assert reloader.current.settings.server.body_timeout == 1
     assert reloader.reload().needs_restart == result.needs_restart, "it is said until the restart"
 
 

@@ -46,7 +46,16 @@ class ReloadResult:
 _RESTART: tuple[tuple[str, Callable[[Settings], object]], ...] = (
     ("server.host", lambda settings: settings.server.host),
     ("server.port", lambda settings: settings.server.port),
+    ("server.header_timeout", lambda settings: settings.server.header_timeout),
+    ("server.drain_seconds", lambda settings: settings.server.drain_seconds),
+    ("server.keepalive_seconds", lambda settings: settings.server.keepalive_seconds),
+    ("server.max_requests_in_flight", lambda settings: settings.server.max_requests_in_flight),
+    ("server.cors_origins", lambda settings: settings.server.cors_origins),
     ("storage.dir", lambda settings: settings.storage.dir),
+    ("log.level", lambda settings: settings.log.level),
+    ("log.format", lambda settings: settings.log.format),
+    ("breaker", lambda settings: settings.breaker),
+    ("retry.budget", lambda settings: settings.retry.budget),
     ("local", lambda settings: settings.local),
     ("telemetry", lambda settings: settings.telemetry),
 )
@@ -152,9 +161,15 @@ def _stamp(path: Path) -> _Stamp:
 
 def _with_fixed(new: Settings, running: Settings) -> Settings:
     """The new settings with what can't change in a running process left as it is."""
+    server = dataclasses.replace(
+        running.server, max_body_bytes=new.server.max_body_bytes, body_timeout=new.server.body_timeout
+    )
     return dataclasses.replace(
         new,
-        server=dataclasses.replace(new.server, host=running.server.host, port=running.server.port),
+        server=server,
+        log=dataclasses.replace(running.log, requests=new.log.requests),
+        breaker=running.breaker,
+        retry=dataclasses.replace(new.retry, budget=running.retry.budget),
         storage=running.storage,
         local=running.local,
         telemetry=running.telemetry,
