@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,9 +12,10 @@ import sys
 import time
 from pathlib import Path
 
-from fault_world import body, target, upstream
+from fault_world import ask, body, target, upstream
 from test_lifecycle import HEADERS, process
 
+from harness import running_gateway
 from turnout.double import Double, Repeat, Reply
 
 
@@ -59,3 +61,18 @@ def _event() -> bytes:
     choices = [{"index": 0, "delta": {"content": "x" * 100_000}}]
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices}
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def test_a_log_that_takes_nothing_costs_no_record(tmp_path: Path) -> None:
+    """A request whose line can't be written is answered and recorded all the same."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    with Double() as double:
+        config = "[log]\nrequests = true\n" + upstream("up", "chat", double.url) + target("m", "up", "chat")
+        with running_gateway(tmp_path, config) as gateway:
+            gateway.running.services.journal._stream = Full()
+            assert ask(gateway, "chat", body("chat", "m", False)).status == 200
+            assert [row["outcome"] for row in gateway.requests(wait_for=1)] == ["ok"]

@@ -5,6 +5,7 @@ Times are the clock's; the lines go to standard error, where a container's runti
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal, TextIO
 
 import orjson
@@ -51,10 +52,16 @@ class Journal:
         else:
             told = " ".join(f"{name}={_plain(value)}" for name, value in facts.items() if value is not None)
             line = f"{at} {level:<7} {event} {told}".rstrip()
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        # A full disk behind the log, or a reader that has gone, must cost no request its record.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
 
 
 def _plain(value: Value) -> str:
     text = str(value)
-    return orjson.dumps(text).decode() if not text or any(letter in text for letter in ' "=\n\r\t') else text
+    return (
+        orjson.dumps(text).decode()
+        if not text or not text.isprintable() or any(letter in text for letter in ' "=')
+        else text
+    )
