@@ -13,6 +13,7 @@ from turnout.ledger.retention import Retention, sweep
 from turnout.upstream.embedded import EmbeddedModel
 
 CONFIG_POLL_SECONDS = 1.0
+SETTLE_SECONDS = 0.3
 SWEEP_SECONDS = 3600.0
 
 
@@ -61,5 +62,10 @@ async def _sweep_records(services: Services) -> None:
 async def _watch_config(services: Services) -> None:
     while True:
         await asyncio.sleep(CONFIG_POLL_SECONDS)
-        if services.reloader.changed():
+        if not services.reloader.changed():
+            continue
+        # An editor may truncate the file and then write it: an empty file is valid, and would serve nothing.
+        seen = services.reloader.stamp()
+        await asyncio.sleep(SETTLE_SECONDS)
+        if services.reloader.stamp() == seen:
             services.reload()

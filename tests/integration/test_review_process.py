@@ -76,3 +76,37 @@ def test_a_log_that_takes_nothing_costs_no_record(tmp_path: Path) -> None:
             gateway.running.services.journal._stream = Full()
             assert ask(gateway, "chat", body("chat", "m", False)).status == 200
             assert [row["outcome"] for row in gateway.requests(wait_for=1)] == ["ok"]
+
+
+def test_a_file_that_is_being_written_is_read_when_it_is_whole(tmp_path):
+    """Truncate, wait, write: at no time is the empty file in use."""
+    import threading
+    import time
+
+    from harness import deployment, provider, running_gateway
+    from turnout.double import Double
+
+    with Double() as double:
+        config = provider("up", double.url + "/v1") + deployment("m1", "up", "echo")
+        with running_gateway(tmp_path, config) as gateway:
+            file = tmp_path / "turnout.toml"
+            text = file.read_text()
+            seen: set[bool] = set()
+            stop = threading.Event()
+
+            def look() -> None:
+                while not stop.is_set():
+                    seen.add("m1" in gateway.running.services.reloader.current.catalogue.routes)
+                    time.sleep(0.01)
+
+            watcher = threading.Thread(target=look)
+            watcher.start()
+            for _ in range(12):  # an empty file stands for 0.15 s in every 0.2
+                file.write_text("")
+                time.sleep(0.15)
+                file.write_text(text + "\n# changed\n")
+                time.sleep(0.05)
+            stop.set()
+            watcher.join()
+
+    assert seen == {True}

@@ -2,7 +2,7 @@
 
 Rules
 1. At most `route.max_attempts` attempts. Each goes to the next candidate of the decision; when all were tried and
-   attempts are left, the first may be tried again after a jittered wait, if the retry budget allows.
+   attempts are left, the last may be tried again after a jittered wait, if the retry budget allows.
 2. Nothing is tried again once something of an answer reached the caller.
 3. An attempt that may have been billed (the connection broke after the request was sent) allows one more, elsewhere.
 4. Every path ends with the record written: success, error, refusal, the caller's leaving, the server's end.
