@@ -13,7 +13,7 @@ from typing import Protocol
 
 import orjson
 
-from turnout.core.errors import TurnoutError, UpstreamBroken, UpstreamRejected
+from turnout.core.errors import Fault, TurnoutError, UpstreamBroken, UpstreamRejected
 from turnout.core.json import Json
 from turnout.gateway.outlet import Headers, Outlet
 from turnout.gateway.tally import Tally
@@ -192,12 +192,18 @@ async def relay(
     return b"".join(held)
 
 
-_SHOWN = {401: 502, 402: 502, 403: 502, 404: 502, 500: 502, 529: 503}
+_CALLERS = frozenset({400, 413, 422})
+_KEPT = frozenset({429, 503, 504})
 """As with error statuses (see `upstream.rejections`): the provider's 401 speaks of our key, not of the caller's."""
 
 
 def in_band_error(failed: Failed) -> TurnoutError:
     """An error event of the provider, as our error."""
-    status = _SHOWN.get(failed.status, failed.status)
-    code = "upstream_error" if failed.status in (401, 402, 403, 404) else failed.code or "upstream_error"
-    return UpstreamRejected(failed.message, upstream_status=failed.status, status=status, code=code)
+    said, code = failed.status, failed.code or "upstream_error"
+    if said in _CALLERS:
+        # Another deployment would say the same, and this one is well.
+        return UpstreamRejected(failed.message, upstream_status=said, status=said, code=code, fault=Fault.CALLER)
+    if said in (401, 402, 403, 404):
+        code = "upstream_error"
+    status = said if said in _KEPT else 503 if said == 529 else 502
+    return UpstreamRejected(failed.message, upstream_status=said, status=status, code=code)
