@@ -46,7 +46,7 @@ def test_deployments_and_routes_are_shown_for_people() -> None:
 
     house = next(line for line in output.splitlines() if "house/qwen " in line)
     assert "32k" in house and "chat" in house and "self" in house and "no images" in house
-    assert "in this process" in output
+    assert "on this machine" in output
     assert "house/qwen x3, local/smollm2-135m-instruct x1" in output
     assert "alias of chat" in output
     assert "local (default)" in output

@@ -102,7 +102,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _provider(provider: Provider, origin: str | None) -> str:
-    where = "in this process" if provider.embedded else provider.base_url
+    where = "on this machine" if provider.embedded else provider.base_url
     key = f"key from {origin}" if origin else "no key"
     facts = [fact for fact in (provider.data.jurisdiction, provider.data.region) if fact]
     return ", ".join([f"{provider.name}: {where}", *([] if provider.embedded else [key]), *facts])

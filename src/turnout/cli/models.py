@@ -156,7 +156,7 @@ def _targets(route: Route) -> str:
 def _where(deployment: Deployment) -> str:
     facts = [deployment.data.jurisdiction or "not known", deployment.data.region or ""]
     if deployment.provider.embedded:
-        facts.append("in this process")
+        facts.append("on this machine")
     elif deployment.provider.self_hosted and deployment.data.jurisdiction != "self":
         facts.append("self-hosted")
     return ", ".join(fact for fact in facts if fact)
