@@ -12,10 +12,10 @@ import pytest
 from turnout.core.errors import Unsupported
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect, Quirks, Target
+from turnout.wire.bridging import CUSTOM_INPUT_SCHEMA
 from turnout.wire.codec import no_vault
 from turnout.wire.neutral import Thinking
 from turnout.wire.openai_chat.adapt import adapt
-from turnout.wire.openai_chat.render import CUSTOM_INPUT_SCHEMA
 
 OPENAI = Target(model="m", provider="openai", dialect=Dialect.OPENAI_CHAT, quirks=Quirks(custom_tools=True))
 CALL: JsonObject = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}

@@ -12,6 +12,7 @@ from turnout.core.errors import InvalidField, Unsupported
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect, Quirks, Target
 from turnout.wire.body import dump
+from turnout.wire.bridging import CUSTOM_INPUT_SCHEMA
 from turnout.wire.codec import no_vault
 from turnout.wire.neutral import (
     HostedTool,
@@ -30,7 +31,7 @@ from turnout.wire.neutral import (
     ToolChoice,
     ToolResult,
 )
-from turnout.wire.openai_chat.render import CUSTOM_INPUT_SCHEMA, render_request
+from turnout.wire.openai_chat.render import render_request
 from turnout.wire.openai_chat.request import parse_request
 
 HI: Json = [{"role": "user", "content": "hi"}]

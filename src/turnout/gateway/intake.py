@@ -12,6 +12,7 @@ from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect
 from turnout.gateway.endpoints import Endpoint
 from turnout.routing.features import Features
+from turnout.wire.attribution import BILLING_LINE
 from turnout.wire.body import load_object
 from turnout.wire.codecs import CODECS
 from turnout.wire.estimate import request_tokens
@@ -126,6 +127,6 @@ def _client_session(request: Request) -> str | None:
 
 def _head(message: Message) -> str:
     for part in message.parts:
-        if isinstance(part, Text) and not part.text.startswith("x-anthropic-billing-header:"):
+        if isinstance(part, Text) and not part.text.startswith(BILLING_LINE):
             return part.text[:_SESSION_TEXT]
     return ""

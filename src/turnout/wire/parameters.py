@@ -33,6 +33,10 @@ _NAMES: dict[Dialect, dict[str, str]] = {
 }
 
 
+HARMLESS = frozenset({"metadata", "context_management", "include", "truncation", "container", "mcp_servers"})
+"""Fields of other dialects that change no answer when empty or left out; those that hold something are refused."""
+
+
 def caller_name(dialect: Dialect, parameter: str) -> str:
     """What the caller of that dialect calls a field of `neutral.Request`."""
     return _NAMES.get(dialect, {}).get(parameter, parameter)

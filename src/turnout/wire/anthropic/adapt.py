@@ -24,12 +24,9 @@ from turnout.wire.anthropic.thinking import (
     takes_effort,
     thinking_block,
 )
+from turnout.wire.attribution import BILLING_LINE
 from turnout.wire.codec import Adapted, Vault
 from turnout.wire.neutral import Effort, ToolCall
-
-BILLING = "x-anthropic-billing-header:"
-"""Claude Code's attribution line at the head of `system`. It changes from request to request, which defeats the prompt
-cache of every other provider."""
 
 _THINKING = ("thinking", "redacted_thinking")
 
@@ -56,14 +53,14 @@ def adapt(body: JsonObject, target: Target, vault: Vault) -> Adapted:
 def _strip_billing(body: JsonObject, changes: JsonObject) -> None:
     system = body.get("system")
     if isinstance(system, str):
-        if system.startswith(BILLING):
+        if system.startswith(BILLING_LINE):
             changes["system"] = _after_first_line(system) or None
         return
     if not isinstance(system, list) or not system:
         return
     first = system[0]
     text = first.get("text") if isinstance(first, dict) else None
-    if isinstance(first, dict) and isinstance(text, str) and text.startswith(BILLING):
+    if isinstance(first, dict) and isinstance(text, str) and text.startswith(BILLING_LINE):
         rest = _after_first_line(text)
         head: list[Json] = [{**first, "text": rest}] if rest else []
         changes["system"] = head + system[1:] or None

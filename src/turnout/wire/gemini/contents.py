@@ -19,6 +19,7 @@ import orjson
 from turnout.core.errors import InvalidField
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Target
+from turnout.wire.attribution import BILLING_LINE
 from turnout.wire.codec import Vault
 from turnout.wire.gemini.media import media_part
 from turnout.wire.neutral import (
@@ -32,7 +33,6 @@ from turnout.wire.neutral import (
     ToolCall,
     ToolResult,
 )
-from turnout.wire.openai_chat.render import BILLING_LINE
 from turnout.wire.parameters import Unexpressed
 
 LOST_SIGNATURE = "skip_thought_signature_validator"

@@ -13,8 +13,7 @@ from turnout.wire.gemini.contents import conversation
 from turnout.wire.gemini.schema import calling_config, declarations, json_schema
 from turnout.wire.gemini.thinking import thinking_config
 from turnout.wire.neutral import OutputFormat, Rendered, Request
-from turnout.wire.openai_chat.render import HARMLESS
-from turnout.wire.parameters import Unexpressed
+from turnout.wire.parameters import HARMLESS, Unexpressed
 
 MAX_STOP_SEQUENCES = 5
 """https://ai.google.dev/api/generate-content#generationconfig"""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from turnout.core.json import Json, JsonMap, JsonObject
+from turnout.wire.bridging import CUSTOM_INPUT_SCHEMA
 from turnout.wire.neutral import HostedTool, Tool, ToolChoice
-from turnout.wire.openai_chat.render import CUSTOM_INPUT_SCHEMA
 from turnout.wire.parameters import Unexpressed
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from turnout.core.json import JsonObject
 from turnout.core.target import Quirks
+from turnout.wire.effort import effort_of_budget, nearest_effort, wants_thinking
 from turnout.wire.neutral import Reasoning
-from turnout.wire.openai_chat.reasoning import effort_of_budget, nearest_effort, wants_thinking
 
 _BUDGETS = {"minimal": 1_024, "low": 1_024, "medium": 8_192, "high": 24_576, "xhigh": 24_576, "max": 24_576}
 """Google's own mapping of reasoning efforts: https://ai.google.dev/gemini-api/docs/openai#thinking"""

@@ -8,8 +8,8 @@ https://ai.google.dev/api/generate-content#UsageMetadata
 from __future__ import annotations
 
 from turnout.core.json import JsonMap
+from turnout.wire.counts import count
 from turnout.wire.neutral import Usage
-from turnout.wire.openai_chat.usage import count
 
 _TIERS = {"ON_DEMAND": "standard", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
 """google-genai 3.4 `types.TrafficType`."""

@@ -7,9 +7,9 @@ import orjson
 from turnout.core.errors import Unsupported
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Quirks, Target
+from turnout.wire.bridging import CUSTOM_INPUT_SCHEMA
 from turnout.wire.codec import Adapted, Vault
-from turnout.wire.openai_chat.reasoning import nearest_effort
-from turnout.wire.openai_chat.render import CUSTOM_INPUT_SCHEMA
+from turnout.wire.effort import nearest_effort
 
 
 def adapt(body: JsonObject, target: Target, vault: Vault) -> Adapted:

@@ -8,7 +8,10 @@ import orjson
 
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect, Quirks, Target
+from turnout.wire.attribution import BILLING_LINE
+from turnout.wire.bridging import CUSTOM_INPUT_SCHEMA
 from turnout.wire.codec import Vault
+from turnout.wire.effort import wants_thinking
 from turnout.wire.neutral import (
     HostedTool,
     Media,
@@ -25,11 +28,8 @@ from turnout.wire.neutral import (
     ToolChoice,
     ToolResult,
 )
-from turnout.wire.openai_chat.reasoning import wants_thinking, write_reasoning
-from turnout.wire.parameters import Unexpressed
-
-BILLING_LINE = "x-anthropic-billing-header:"
-"""Claude Code's attribution line: it changes with each request and would spoil any prompt cache but Anthropic's."""
+from turnout.wire.openai_chat.reasoning import write_reasoning
+from turnout.wire.parameters import HARMLESS, Unexpressed
 
 _NEUTRAL_NAMES = {
     "max_completion_tokens": "max_tokens",
@@ -38,9 +38,6 @@ _NEUTRAL_NAMES = {
     "thinking": "reasoning",
 }
 """Names of `neutral.Request` for this dialect's, so that an error tells the caller's own name."""
-
-HARMLESS = frozenset({"metadata", "context_management", "include", "truncation", "container", "mcp_servers"})
-"""Fields of other dialects that change no answer when empty or left out; those that hold something are refused."""
 
 
 def render_request(request: Request, target: Target, vault: Vault) -> Rendered:
@@ -137,14 +134,6 @@ def _output(output: OutputFormat, quirks: Quirks, body: JsonObject, problems: Un
 
 
 # ---- tools -------------------------------------------------------------------------------
-
-CUSTOM_INPUT_SCHEMA: JsonObject = {
-    "type": "object",
-    "properties": {"input": {"type": "string", "description": "The tool's whole input, as free text."}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
-"""Arguments of a function that stands for a free-form tool where only functions exist."""
 
 
 def _tool(tool: Tool | HostedTool, quirks: Quirks, problems: Unexpressed) -> JsonObject | None:

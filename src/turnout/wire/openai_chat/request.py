@@ -14,6 +14,7 @@ from turnout.core.errors import InvalidField
 from turnout.core.json import JsonObject
 from turnout.core.target import Dialect
 from turnout.wire import fields
+from turnout.wire.data_url import split_data_url
 from turnout.wire.neutral import (
     Effort,
     HostedTool,
@@ -192,14 +193,6 @@ def _content_part(part: JsonObject, path: str) -> Part:
     if kind == "file":
         return _file(part, path)
     return Opaque(dialect=Dialect.OPENAI_CHAT, kind=kind, raw=part)
-
-
-def split_data_url(url: str) -> tuple[str, str] | None:
-    """(media type, base64 data) of a `data:` URL; None for any other URL."""
-    if not url.startswith("data:"):
-        return None
-    head, _, data = url[5:].partition(",")
-    return head.removesuffix(";base64") or "application/octet-stream", data
 
 
 def _image(part: JsonObject, path: str) -> Media:

@@ -10,6 +10,7 @@ import orjson
 from turnout.core.errors import UpstreamBroken
 from turnout.core.json import Json, JsonMap, JsonObject
 from turnout.core.target import Target
+from turnout.wire.bridging import unwrap_custom
 from turnout.wire.codec import Answering
 from turnout.wire.neutral import Part, Response, StopReason, Text, Thinking, ToolCall
 from turnout.wire.openai_chat.usage import parse_usage, render_usage
@@ -50,16 +51,6 @@ def finish_reason(reason: StopReason, *, refused: bool = False) -> str:
     if reason == "refusal" and not refused:
         return "content_filter"
     return _FINISH[reason]
-
-
-def unwrap_custom(arguments: str) -> str:
-    """The free text out of a bridged call's `{"input": ...}`; arguments of any other shape as they are."""
-    try:
-        value: Json = orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return arguments
-    text = value.get("input") if isinstance(value, dict) else None
-    return text if isinstance(text, str) else arguments
 
 
 def split_content(content: Sequence[Json]) -> tuple[str, str]:

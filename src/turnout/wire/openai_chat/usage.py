@@ -6,21 +6,10 @@ Source: openai-python 3.54 `types/completion_usage.py`; DeepSeek adds `prompt_ca
 
 from __future__ import annotations
 
-from turnout.core.json import Json, JsonMap, JsonObject
+from turnout.core.json import JsonMap, JsonObject
 from turnout.core.target import Quirks
+from turnout.wire.counts import count
 from turnout.wire.neutral import Usage
-
-MAX_TOKENS = 1 << 40
-"""A larger count is nonsense: no provider reads a trillion tokens in one request."""
-
-
-def count(value: Json) -> int | None:
-    """A plausible count, or None: providers have sent null, floats, negatives and 10^18."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
-        return None
-    return value
 
 
 def _details(usage: JsonMap, key: str) -> JsonMap:

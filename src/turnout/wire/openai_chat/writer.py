@@ -7,6 +7,7 @@ import orjson
 from turnout.core.errors import TurnoutError
 from turnout.core.json import Json, JsonObject
 from turnout.wire.assemble import merge_usage
+from turnout.wire.bridging import unwrap_custom
 from turnout.wire.codec import Answering
 from turnout.wire.neutral import (
     Ended,
@@ -21,7 +22,7 @@ from turnout.wire.neutral import (
     UsageReported,
 )
 from turnout.wire.openai_chat.errors import error_object
-from turnout.wire.openai_chat.response import finish_reason, response_id, unwrap_custom
+from turnout.wire.openai_chat.response import finish_reason, response_id
 from turnout.wire.openai_chat.usage import render_usage
 
 _DONE = b"data: [DONE]\n\n"

@@ -12,11 +12,11 @@ import orjson
 from turnout.core.errors import Unsupported
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Quirks, Target
+from turnout.wire.bridging import CUSTOM_INPUT_SCHEMA, bridged_description
 from turnout.wire.codec import Adapted, Vault
-from turnout.wire.openai_chat.reasoning import nearest_effort
-from turnout.wire.openai_chat.render import CUSTOM_INPUT_SCHEMA
+from turnout.wire.effort import nearest_effort
 from turnout.wire.openai_responses.items import SYNTHETIC_REASONING
-from turnout.wire.openai_responses.render import SILENT, bridged_description
+from turnout.wire.openai_responses.render import SILENT
 
 _OWNER = Quirks()
 

@@ -12,8 +12,8 @@ from turnout.core.errors import InvalidField
 from turnout.core.json import Json, JsonMap, JsonObject
 from turnout.core.target import Dialect
 from turnout.wire import fields
+from turnout.wire.data_url import split_data_url
 from turnout.wire.neutral import Media, Message, Opaque, Part, Role, Text, Thinking, ToolCall, ToolResult
-from turnout.wire.openai_chat.request import split_data_url
 
 SYNTHETIC_REASONING = "rs_turnout"
 """Head of the ids that we give to reasoning of providers without ids. OpenAI does not know such an item."""

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from turnout.core.json import Json, JsonMap, JsonObject
 from turnout.core.target import Dialect, Quirks, Target
+from turnout.wire.bridging import CUSTOM_INPUT_SCHEMA, bridged_description
 from turnout.wire.codec import Vault
+from turnout.wire.effort import effort_of_budget, nearest_effort
 from turnout.wire.neutral import HostedTool, Message, OutputFormat, Reasoning, Rendered, Request, Text, Tool
-from turnout.wire.openai_chat.reasoning import effort_of_budget, nearest_effort
-from turnout.wire.openai_chat.render import CUSTOM_INPUT_SCHEMA
 from turnout.wire.openai_responses.render_items import render_items, without_billing
 from turnout.wire.openai_responses.request import ENCRYPTED, LOGPROBS
 from turnout.wire.parameters import Unexpressed
@@ -126,14 +126,6 @@ def _tool(
     if tool.strict is not None or not own or tool.custom:
         function["strict"] = tool.strict or False
     return function
-
-
-def bridged_description(description: str | None, form: JsonMap | None) -> str:
-    """What a function that stands for a custom tool says of itself: with the grammar, which nothing else can hold."""
-    grammar = form.get("definition") if form else None
-    if not isinstance(grammar, str):
-        return description or ""
-    return f"{description or ''}\n\nThe input must follow this grammar:\n{grammar}".strip()
 
 
 # ---- settings ----------------------------------------------------------------------------

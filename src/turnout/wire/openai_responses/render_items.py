@@ -8,9 +8,9 @@ import orjson
 
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect, Quirks, Target
+from turnout.wire.attribution import BILLING_LINE
 from turnout.wire.codec import Vault
 from turnout.wire.neutral import Media, Message, Opaque, Part, Request, Text, Thinking, ToolCall, ToolResult
-from turnout.wire.openai_chat.render import BILLING_LINE
 from turnout.wire.openai_responses.items import SYNTHETIC_REASONING, is_content_kind
 from turnout.wire.parameters import Unexpressed
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from turnout.core.errors import UpstreamBroken
 from turnout.core.json import Json, JsonMap, JsonObject
 from turnout.core.target import Dialect, Target
+from turnout.wire.bridging import unwrap_custom
 from turnout.wire.codec import Answering
 from turnout.wire.neutral import Opaque, Part, Response, Text, Thinking, ToolCall
-from turnout.wire.openai_chat.response import unwrap_custom
 from turnout.wire.openai_responses.errors import failed, rejected
 from turnout.wire.openai_responses.items import citations, thinking
 from turnout.wire.openai_responses.output import (

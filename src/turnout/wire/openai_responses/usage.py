@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from turnout.core.json import JsonMap, JsonObject
 from turnout.core.target import Quirks
+from turnout.wire.counts import count
 from turnout.wire.neutral import Usage
-from turnout.wire.openai_chat.usage import count
 
 _TIERS = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority", "batch": "batch"}
 

@@ -13,6 +13,7 @@ import orjson
 from turnout.core.errors import TurnoutError
 from turnout.core.json import Json, JsonMap, JsonObject
 from turnout.wire.assemble import merge_usage
+from turnout.wire.bridging import unwrap_custom
 from turnout.wire.codec import Answering
 from turnout.wire.neutral import (
     Ended,
@@ -29,7 +30,6 @@ from turnout.wire.neutral import (
     Usage,
     UsageReported,
 )
-from turnout.wire.openai_chat.response import unwrap_custom
 from turnout.wire.openai_responses.errors import rejected, response_error
 from turnout.wire.openai_responses.output import (
     OPAQUE_ITEMS,
