@@ -239,7 +239,7 @@ def _cost(row: PriceRow, usage: BillableTokens, at: datetime) -> Cost | UnknownP
         if each is None:
             return UnknownPrice(
                 reason=Unknown.CLASS,
-                message=f"The row {row.id} has no price for {tokens.count} tokens of {kind.value}.",
+                message=f"The row {row.id} has no price for {kind.value}: {tokens.count} tokens.",
             )
         parts.append(CostPart(kind=kind, tokens=tokens, price=each, cost=tokens * each))
     fee = total(row.per_request for _ in range(usage.requests)) if row.per_request is not None else Money.of(0)

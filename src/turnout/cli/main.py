@@ -25,6 +25,7 @@ COMMANDS: dict[str, Lazy] = {
     "check": Lazy("turnout.cli.check", "check", "Check the configuration without starting anything."),
     "explain": Lazy("turnout.cli.explain", "explain", "Show where a request would go, and why. Sends nothing."),
     "models": Lazy("turnout.cli.models", "models", "List deployments and routes."),
+    "price": Lazy("turnout.cli.price", "price", "Show what a model costs, and the cost of a usage."),
     "keys": Lazy("turnout.cli.keys", "keys", "Make, list, revoke and rotate virtual keys."),
     "requests": Lazy("turnout.cli.requests", "requests", "Show what was asked, where it went, how it ended."),
     "local": Lazy("turnout.cli.local", "local", "Fetch, list, verify and remove the embedded model's weights."),
