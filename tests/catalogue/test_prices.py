@@ -89,6 +89,13 @@ def test_two_rows_for_the_same_request_are_refused(other: str) -> None:
         _book(first, other)
 
 
+def test_two_rows_inside_the_same_hours_are_refused() -> None:
+    """Only inside and outside of one schedule exclude each other; two schedules are not known to."""
+    for other in ('inside = "deepseek_peak"', 'outside = "alibaba_busy"'):
+        with pytest.raises(ConfigError, match="overlaps"):
+            _book(ROW + ', inside = "deepseek_peak"', ROW.replace('"1"', '"1.5"') + ", " + other)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
