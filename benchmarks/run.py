@@ -212,6 +212,8 @@ def main() -> int:
     folder: Path | None = None
     try:
         with _interruptible(options.time_limit):
+            if options.dir is not None:
+                Path(options.dir).mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix="turnout-bench-", dir=options.dir))
             _run(options, folder)
     except BenchmarkFailed as error:
