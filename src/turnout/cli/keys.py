@@ -52,6 +52,7 @@ def keys() -> None:
 @click.option("--concurrency", type=click.IntRange(min=1), help="Requests at once.")
 @click.option("--expires-days", type=click.IntRange(min=1), help="Days until the key stops working.")
 @click.option("--tag", "tags", multiple=True)
+@click.option("--team", default="", help="The team whose budgets it counts against.")
 @as_json
 @place_options
 def create(
@@ -63,6 +64,7 @@ def create(
     concurrency: int | None,
     expires_days: int | None,
     tags: tuple[str, ...],
+    team: str,
     machine: bool,
     config: Path | None,
     data_dir: Path | None,
@@ -79,6 +81,7 @@ def create(
             concurrency=concurrency,
             expires_at=_now() + timedelta(days=expires_days) if expires_days else None,
             tags=tags,
+            team=team,
         )
         place = place_of(config, data_dir, url)
         if place.url is not None:

@@ -18,7 +18,7 @@ from turnout.core.ids import RandomBytes
 from turnout.ledger import statements
 from turnout.ledger.datadir import DataDir
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The schema's revisions, oldest first; the last is the one this version works on."""
 
 _QUICK_CHECK_BYTES = 16 * 1024 * 1024

@@ -7,6 +7,7 @@ on the request path is a denial of service of one's own making.
 from __future__ import annotations
 
 import hmac
+import re
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,9 @@ from turnout.ledger.rows import from_ms, to_ms
 
 Role = Literal["user", "admin"]
 
+_LABEL = re.compile(r"[\w.:/@-]{1,64}")
+"""Tags and teams: no comma, which parts them in records."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySpec:
@@ -40,6 +44,7 @@ class KeySpec:
     """Requests at the same time."""
     expires_at: datetime | None = None
     tags: tuple[str, ...] = ()
+    team: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= 100:
@@ -47,6 +52,11 @@ class KeySpec:
         for param, value in (("rpm", self.rpm), ("tpm", self.tpm), ("concurrency", self.concurrency)):
             if value is not None and not 1 <= value <= 1_000_000_000_000:
                 raise InvalidField(f"`{param}` is {value}; it must be at least 1, or absent for no limit.", param=param)
+        for param, texts in (("tags", self.tags), ("team", (self.team,) if self.team else ())):
+            if any(not _LABEL.fullmatch(text) for text in texts) or len(texts) > 20:
+                raise InvalidField(
+                    f"`{param}` takes names of 1 to 64 letters, digits and `._:/@-`; at most 20.", param=param
+                )
         if self.expires_at is not None and self.expires_at.tzinfo is None:
             raise InvalidField("`expires_at` needs a time zone, such as 2027-01-31T00:00:00Z.", param="expires_at")
 
@@ -153,6 +163,7 @@ def spec_to_json(spec: KeySpec) -> JsonObject:
         "concurrency": spec.concurrency,
         "expires_at": _iso(spec.expires_at),
         "tags": list(spec.tags),
+        "team": spec.team or None,
     }
 
 
@@ -171,7 +182,7 @@ def issued_to_json(issued: Issued, now: datetime) -> JsonObject:
 
 def spec_from_json(body: JsonMap) -> KeySpec:
     """Reads the body of `POST /admin/keys`. Raises InvalidField; unknown fields are errors."""
-    unknown = sorted(set(body) - {"name", "role", "routes", "rpm", "tpm", "concurrency", "expires_at", "tags"})
+    unknown = sorted(set(body) - {"name", "role", "routes", "rpm", "tpm", "concurrency", "expires_at", "tags", "team"})
     if unknown:
         raise InvalidField(f"A key has no field `{unknown[0]}`.", param=unknown[0])
     name = body.get("name")
@@ -186,7 +197,15 @@ def spec_from_json(body: JsonMap) -> KeySpec:
         concurrency=_count(body, "concurrency"),
         expires_at=_instant(body, "expires_at"),
         tags=_strings(body, "tags") or (),
+        team=_team(body),
     )
+
+
+def _team(body: JsonMap) -> str:
+    value = body.get("team")
+    if value is not None and not isinstance(value, str):
+        raise InvalidField("`team` is a string.", param="team")
+    return value or ""
 
 
 def _role(body: JsonMap) -> Role:
@@ -236,7 +255,7 @@ def _iso(instant: datetime | None) -> str | None:
 
 _Values = tuple[
     str, bytes, bytes | None, int | None, str, Role, str | None,
-    int | None, int | None, int | None, int, int | None, int | None, str,
+    int | None, int | None, int | None, int, int | None, int | None, str, str,
 ]  # fmt: skip
 
 
@@ -257,11 +276,28 @@ def _values(row: KeyRow) -> _Values:
         _ms(spec.expires_at),
         _ms(row.revoked_at),
         orjson.dumps(spec.tags).decode(),
+        spec.team,
     )
 
 
 def _row(values: _Values) -> KeyRow:
-    key_id, current, old, old_until, name, role, routes, rpm, tpm, concurrency, created, expires, revoked, tags = values
+    (
+        key_id,
+        current,
+        old,
+        old_until,
+        name,
+        role,
+        routes,
+        rpm,
+        tpm,
+        concurrency,
+        created,
+        expires,
+        revoked,
+        tags,
+        team,
+    ) = values
     return KeyRow(
         id=key_id,
         hash=current,
@@ -276,6 +312,7 @@ def _row(values: _Values) -> KeyRow:
             concurrency=concurrency,
             expires_at=_at(expires),
             tags=tuple(orjson.loads(tags)),
+            team=team,
         ),
         created_at=from_ms(created),
         revoked_at=_at(revoked),

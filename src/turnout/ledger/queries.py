@@ -104,6 +104,9 @@ def _request(row: Row[Any], made: tuple[AttemptRecord, ...]) -> RequestRecord:
         catalogue_version=row.catalogue_version,
         session=row.session,
         dropped=row.dropped,
+        team=row.team,
+        end_user=row.end_user,
+        tags=tuple(filter(None, row.tags.split(","))),
         attempts=made,
     )
 

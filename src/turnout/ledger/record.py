@@ -72,4 +72,10 @@ class RequestRecord:
     """Keyed hash of the conversation, for affinity; not reversible."""
     dropped: str = ""
     """Parameters left out for the target, comma-separated."""
+    team: str = ""
+    """The key's; empty where it has none."""
+    end_user: str = ""
+    """Who the caller says that it asks for; empty where it does not say."""
+    tags: tuple[str, ...] = ()
+    """The key's and the request's own, sorted."""
     attempts: tuple[AttemptRecord, ...] = ()

@@ -43,6 +43,9 @@ def request_row(record: RequestRecord) -> Row:
         record.catalogue_version,
         record.session,
         record.dropped,
+        record.team,
+        record.end_user,
+        ",".join(record.tags),
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 INSERT_REQUEST = (
     "INSERT INTO requests (id, received_ms, key_id, endpoint, asked, route, deployment, reason, stream, status,"
-    " outcome, error_code, duration_ms, ttft_ms, catalogue_version, session, dropped)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    " outcome, error_code, duration_ms, ttft_ms, catalogue_version, session, dropped, team, end_user,"
+    " tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 """A request. An id that is there already is left alone, so that a write whose outcome is unknown can be repeated."""
 
@@ -23,13 +23,13 @@ INSERT_ATTEMPT = (
 
 INSERT_KEY = (
     "INSERT INTO keys (id, hash, old_hash, old_until_ms, name, role, routes, rpm, tpm, concurrency, created_ms,"
-    " expires_ms, revoked_ms, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " expires_ms, revoked_ms, tags, team) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 """A new key. The hash, never the text."""
 
 SELECT_KEYS = (
     "SELECT keys.id, keys.hash, keys.old_hash, keys.old_until_ms, keys.name, keys.role, keys.routes, keys.rpm,"
-    " keys.tpm, keys.concurrency, keys.created_ms, keys.expires_ms, keys.revoked_ms, keys.tags"
+    " keys.tpm, keys.concurrency, keys.created_ms, keys.expires_ms, keys.revoked_ms, keys.tags, keys.team"
     " FROM keys ORDER BY keys.created_ms, keys.id"
 )
 """All keys, in the column order of INSERT_KEY."""
