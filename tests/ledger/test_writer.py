@@ -20,6 +20,7 @@ from turnout.core.errors import ConfigError, StorageUnavailable
 from turnout.ledger import statements
 from turnout.ledger.database import open_database
 from turnout.ledger.datadir import DataDir, DirLock
+from turnout.ledger.store import Store
 from turnout.ledger.writer import Writer, WriterLimits
 
 QUICK = WriterLimits(probe_seconds=0.05)
@@ -65,9 +66,9 @@ def test_many_waiting_records_share_few_commits(held: DataDir) -> None:
     async def scenario() -> int:
         async with writing(held) as writer:
             begun: list[str] = []
-            await writer.run(lambda connection: connection.set_trace_callback(begun.append))
+            await writer.run(lambda connection: connection.raw.set_trace_callback(begun.append))
             await asyncio.gather(*(writer.write(record(number)) for number in range(2000)))
-            await writer.run(lambda connection: connection.set_trace_callback(None))
+            await writer.run(lambda connection: connection.raw.set_trace_callback(None))
             return sum(statement.startswith("BEGIN") for statement in begun)
 
     transactions = asyncio.run(scenario())
@@ -111,7 +112,7 @@ def test_a_command_runs_in_order_and_rolls_back_on_error(held: DataDir) -> None:
     async def scenario() -> None:
         async with writing(held) as writer:
 
-            def broken(connection: sqlite3.Connection) -> None:
+            def broken(connection: Store) -> None:
                 connection.execute(statements.UPSERT_META, ("a", "b"))
                 raise ConfigError("no")
 
@@ -289,6 +290,7 @@ from pathlib import Path
 from ledger_records import record
 from turnout.ledger.database import open_database
 from turnout.ledger.datadir import DataDir, DirLock
+from turnout.ledger.store import Store
 from turnout.ledger.writer import Writer
 async def main():
     place = DataDir(Path(sys.argv[1]))

@@ -13,8 +13,9 @@ from pathlib import Path
 from turnout.cli.finding import Finding, ok, problem, warning
 from turnout.core.errors import TurnoutError
 from turnout.core.settings_model import Settings
-from turnout.ledger.database import REVISIONS, storage_error
+from turnout.ledger.database import REVISIONS
 from turnout.ledger.datadir import DATABASE, holder
+from turnout.ledger.sqlite_store import storage_error
 from turnout.upstream.local_gguf import read_gguf
 from turnout.upstream.local_weights import find_weights
 

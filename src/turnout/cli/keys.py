@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,6 +29,7 @@ from turnout.ledger.keys import (
     row_to_json,
     spec_to_json,
 )
+from turnout.ledger.store import Store
 
 T = TypeVar("T")
 as_json = click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
@@ -147,7 +147,7 @@ def rotate(
     _show_issued(made, machine)
 
 
-def _change(place: Place, change: Callable[[KeyMaker, sqlite3.Connection], T]) -> T:
+def _change(place: Place, change: Callable[[KeyMaker, Store], T]) -> T:
     """Makes one change directly, holding the directory's lock meanwhile."""
     directory = DataDir(place.path)
     given = os.environ.get("TURNOUT_PEPPER")
@@ -156,9 +156,9 @@ def _change(place: Place, change: Callable[[KeyMaker, sqlite3.Connection], T]) -
         try:
             pepper = directory.pepper(Secret(given) if given else None, os.urandom)
             maker = KeyMaker(pepper=pepper, random_bytes=os.urandom, now=_now(), actor="cli")
-            connection.execute("BEGIN IMMEDIATE")
+            connection.begin()
             done = change(maker, connection)
-            connection.execute("COMMIT")
+            connection.commit()
         finally:
             connection.close()  # a transaction that was not committed is rolled back
     return done

@@ -6,7 +6,6 @@ What it can't find by itself: the newest entries cut off. Keep the tail hash els
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +14,7 @@ import orjson
 from turnout.core.json import JsonObject
 from turnout.ledger import statements
 from turnout.ledger.rows import to_ms
+from turnout.ledger.store import Store
 
 GENESIS = bytes(32)
 """What the first entry ever follows."""
@@ -33,21 +33,22 @@ class AuditEntry:
     detail: JsonObject
 
 
-def append(connection: sqlite3.Connection, entry: AuditEntry) -> None:
+def append(store: Store, entry: AuditEntry) -> None:
     """Adds the entry to the chain. Call inside the transaction that makes the change."""
-    row = connection.execute(statements.SELECT_AUDIT_TAIL).fetchone()
+    store.lock("audit")
+    row = store.execute(statements.SELECT_AUDIT_TAIL).fetchone()
     previous = bytes(row[0]) if row else GENESIS
     at, detail = to_ms(entry.at), orjson.dumps(entry.detail, option=orjson.OPT_SORT_KEYS).decode()
     link = _link(previous, at, entry.actor, entry.action, entry.object, detail)
     values = (at, entry.actor, entry.action, entry.object, detail, previous, link)
-    connection.execute(statements.INSERT_AUDIT, values)
+    store.execute(statements.INSERT_AUDIT, values)
 
 
-def verify(connection: sqlite3.Connection) -> int | None:
+def verify(store: Store) -> int | None:
     """The sequence number of the first entry that does not fit, or None where the chain holds. The oldest kept entry
     may follow one that retention deleted."""
     previous: bytes | None = None
-    for seq, at, actor, action, thing, detail, claimed, link in connection.execute(statements.SELECT_AUDIT):
+    for seq, at, actor, action, thing, detail, claimed, link in store.execute(statements.SELECT_AUDIT):
         if previous is None:
             previous = GENESIS if seq == 1 else claimed
         if claimed != previous or link != _link(claimed, at, actor, action, thing, detail):

@@ -17,6 +17,7 @@ from turnout.core.errors import ConfigError, StorageUnavailable
 from turnout.core.ids import RandomBytes
 from turnout.ledger import statements
 from turnout.ledger.datadir import DataDir
+from turnout.ledger.sqlite_store import SqliteStore, storage_error, unusable
 
 REVISIONS = ("0001", "0002", "0003")
 """The schema's revisions, oldest first; the last is the one this version works on."""
@@ -25,7 +26,7 @@ _QUICK_CHECK_BYTES = 16 * 1024 * 1024
 """Files up to this size are checked page by page at start (about 0.1 s); larger ones by header and length only."""
 
 
-def open_database(directory: DataDir, random_bytes: RandomBytes, *, busy_ms: int = 2000) -> sqlite3.Connection:
+def open_database(directory: DataDir, random_bytes: RandomBytes, *, busy_ms: int = 2000) -> SqliteStore:
     """The read-write connection, its file created or migrated as needed. Hold the directory's lock.
 
     Raises ConfigError when the file is missing though it was there, exchanged, cut, damaged, no database of ours, or
@@ -40,17 +41,17 @@ def open_database(directory: DataDir, random_bytes: RandomBytes, *, busy_ms: int
     if not size:
         if mark is not None:
             what = "is gone" if size is None else "is empty"
-            raise _unusable(path, f"{what}, and {directory.mark} says that there was a record in it")
+            raise unusable(path, f"{what}, and {directory.mark} says that there was a record in it")
         _migrate(path)
     try:
         connection = _prepare(path, busy_ms)
         _check_identity(directory, connection, mark, random_bytes)
     except sqlite3.Error as error:
         raise storage_error(error, path) from error
-    return connection
+    return SqliteStore(connection)
 
 
-def read_only(path: Path) -> sqlite3.Connection:
+def read_only(path: Path) -> SqliteStore:
     """A connection that can't write, for reports; it does not wait for the writer. Raises ConfigError when there is
     no database of this version's schema there."""
     if not path.exists():
@@ -63,26 +64,7 @@ def read_only(path: Path) -> sqlite3.Connection:
     if revision != REVISIONS[-1]:
         connection.close()
         raise ConfigError(f"{path} has the schema {revision or 'of something else'}, not {REVISIONS[-1]}.")
-    return connection
-
-
-def storage_error(error: sqlite3.Error, path: Path | None = None) -> StorageUnavailable | ConfigError:
-    """The one place where SQLite's errors become ours: a damaged file is refused, all else may pass."""
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if isinstance(code, int) else None
-    where = str(path) if path is not None else "The database"
-    if path is not None and primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return _unusable(path, f"is damaged or no database ({error})")
-    match primary:
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            text = f"{where} is locked by another process. Turnout must be its only writer."
-        case sqlite3.SQLITE_FULL:
-            text = f"{where} can't grow: the disk is full. Free some space."
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
-            text = f"{where} is read-only. Give the server's user the right to write there."
-        case _:
-            text = f"{where} does not work: {error}."
-    return StorageUnavailable(text, retry_after=5.0, should_retry=True)
+    return SqliteStore(connection)
 
 
 def _prepare(path: Path, busy_ms: int) -> sqlite3.Connection:
@@ -91,7 +73,7 @@ def _prepare(path: Path, busy_ms: int) -> sqlite3.Connection:
     try:
         revision = _revision(connection)
         if revision is None:
-            raise _unusable(path, "is no database of Turnout")
+            raise unusable(path, "is no database of Turnout")
         if revision not in REVISIONS:
             raise ConfigError(
                 f"{path} has schema {revision}, which this version does not know (it knows up to {REVISIONS[-1]})."
@@ -143,11 +125,11 @@ def _check_whole(path: Path, connection: sqlite3.Connection) -> None:
     page = int(connection.execute("PRAGMA page_size").fetchone()[0])
     size = path.stat().st_size
     if size < pages * page:
-        raise _unusable(path, f"was cut: it has {size} bytes of {pages * page}")
+        raise unusable(path, f"was cut: it has {size} bytes of {pages * page}")
     if size <= _QUICK_CHECK_BYTES:
         verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         if verdict != "ok":
-            raise _unusable(path, f"is damaged ({verdict})")
+            raise unusable(path, f"is damaged ({verdict})")
 
 
 def _check_identity(
@@ -164,7 +146,7 @@ def _check_identity(
         directory.write_private(directory.mark.name, own)
     elif mark != own:
         connection.close()
-        raise _unusable(directory.database, f"is not the one that was here: {directory.mark} names another id")
+        raise unusable(directory.database, f"is not the one that was here: {directory.mark} names another id")
 
 
 def _migrate(path: Path) -> None:
@@ -184,10 +166,3 @@ def _migrate(path: Path) -> None:
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise StorageUnavailable(f"{path} could not be migrated to schema {REVISIONS[-1]}: {said}")
-
-
-def _unusable(path: Path, what: str) -> ConfigError:
-    return ConfigError(
-        f"{path} {what}. Turnout does not start on an incomplete record. Put the file back from a backup, or, to begin"
-        f" a new record, move {path.name}, its -wal and -shm files and turnout.id out of {path.parent}."
-    )

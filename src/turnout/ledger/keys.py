@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import re
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -22,6 +21,7 @@ from turnout.core.keyformat import mint
 from turnout.core.secret import Secret
 from turnout.ledger import audit, statements
 from turnout.ledger.rows import from_ms, to_ms
+from turnout.ledger.store import Store
 
 Role = Literal["user", "admin"]
 
@@ -99,7 +99,7 @@ class KeyMaker:
     now: datetime
     actor: str
 
-    def create(self, connection: sqlite3.Connection, spec: KeySpec) -> Issued:
+    def create(self, store: Store, spec: KeySpec) -> Issued:
         """Stores a new key."""
         minted = mint(self.random_bytes)
         row = KeyRow(
@@ -111,38 +111,38 @@ class KeyMaker:
             created_at=self.now,
             revoked_at=None,
         )
-        connection.execute(statements.INSERT_KEY, _values(row))
-        self._note(connection, "key.create", row.id, spec_to_json(spec))
-        return Issued(row=_find(connection, row.id), text=Secret(minted.text))
+        store.execute(statements.INSERT_KEY, _values(row))
+        self._note(store, "key.create", row.id, spec_to_json(spec))
+        return Issued(row=_find(store, row.id), text=Secret(minted.text))
 
-    def revoke(self, connection: sqlite3.Connection, key_id: str) -> KeyRow:
+    def revoke(self, store: Store, key_id: str) -> KeyRow:
         """Takes a key out of use, at once and for good. Raises NotFound. Revoking it again changes nothing."""
-        _find(connection, key_id)
-        if connection.execute(statements.REVOKE_KEY, (to_ms(self.now), key_id)).rowcount:
-            self._note(connection, "key.revoke", key_id, {})
-        return _find(connection, key_id)
+        _find(store, key_id)
+        if store.execute(statements.REVOKE_KEY, (to_ms(self.now), key_id)).rowcount:
+            self._note(store, "key.revoke", key_id, {})
+        return _find(store, key_id)
 
-    def rotate(self, connection: sqlite3.Connection, key_id: str, grace: timedelta = timedelta(0)) -> Issued:
+    def rotate(self, store: Store, key_id: str, grace: timedelta = timedelta(0)) -> Issued:
         """Gives the key a new text and keeps its id, name and limits; the old text works for `grace` more.
         Raises NotFound, or InvalidField when the key is revoked."""
-        row = _find(connection, key_id)
+        row = _find(store, key_id)
         if row.revoked_at is not None:
             raise InvalidField(f"The key {key_id} is revoked and stays so. Create a new one.", param="id")
         minted = mint(self.random_bytes, key_id=key_id)
         keeps = grace > timedelta(0)
         old = (row.hash, to_ms(self.now + grace)) if keeps else (None, None)
-        connection.execute(statements.ROTATE_KEY, (digest(self.pepper, minted.text), *old, key_id))
-        self._note(connection, "key.rotate", key_id, {"grace_seconds": int(grace.total_seconds())})
-        return Issued(row=_find(connection, key_id), text=Secret(minted.text))
+        store.execute(statements.ROTATE_KEY, (digest(self.pepper, minted.text), *old, key_id))
+        self._note(store, "key.rotate", key_id, {"grace_seconds": int(grace.total_seconds())})
+        return Issued(row=_find(store, key_id), text=Secret(minted.text))
 
-    def _note(self, connection: sqlite3.Connection, action: str, key_id: str, detail: JsonObject) -> None:
+    def _note(self, store: Store, action: str, key_id: str, detail: JsonObject) -> None:
         entry = audit.AuditEntry(at=self.now, actor=self.actor, action=action, object=key_id, detail=detail)
-        audit.append(connection, entry)
+        audit.append(store, entry)
 
 
-def list_keys(connection: sqlite3.Connection) -> list[KeyRow]:
+def list_keys(store: Store) -> list[KeyRow]:
     """All keys, oldest first, the revoked ones too."""
-    return [_row(values) for values in connection.execute(statements.SELECT_KEYS)]
+    return [_row(values) for values in store.execute(statements.SELECT_KEYS)]
 
 
 def digest(pepper: Secret, text: str) -> bytes:
@@ -319,8 +319,8 @@ def _row(values: _Values) -> KeyRow:
     )
 
 
-def _find(connection: sqlite3.Connection, key_id: str) -> KeyRow:
-    for row in list_keys(connection):
+def _find(store: Store, key_id: str) -> KeyRow:
+    for row in list_keys(store):
         if row.id == key_id:
             return row
     raise NotFound(f"There is no key with the id '{key_id}'. `turnout keys list` shows them.")

@@ -25,21 +25,21 @@ class KeyStore:
 
     async def create(self, spec: KeySpec, actor: str) -> Issued:
         maker = self._maker(actor)
-        issued = await self.writer.run(lambda connection: maker.create(connection, spec))
+        issued = await self.writer.run(lambda store: maker.create(store, spec))
         self.ring.put(issued.row)
         return issued
 
     async def revoke(self, key_id: str, actor: str) -> KeyRow:
         """Raises NotFound."""
         maker = self._maker(actor)
-        row = await self.writer.run(lambda connection: maker.revoke(connection, key_id))
+        row = await self.writer.run(lambda store: maker.revoke(store, key_id))
         self.ring.put(row)
         return row
 
     async def rotate(self, key_id: str, actor: str, grace: timedelta = timedelta(0)) -> Issued:
         """Raises NotFound, InvalidField when it is revoked."""
         maker = self._maker(actor)
-        issued = await self.writer.run(lambda connection: maker.rotate(connection, key_id, grace))
+        issued = await self.writer.run(lambda store: maker.rotate(store, key_id, grace))
         self.ring.put(issued.row)
         return issued
 

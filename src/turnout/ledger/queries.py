@@ -34,13 +34,13 @@ class Wanted:
 @contextmanager
 def reading(path: Path) -> Generator[Connection]:
     """A read-only connection to the database at `path`. Raises ConfigError, StorageUnavailable."""
-    raw = read_only(path)
-    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=NullPool)
+    store = read_only(path)
+    engine = create_engine("sqlite://", creator=lambda: store.raw, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             yield connection
     finally:
-        raw.close()
+        store.close()
 
 
 def list_requests(connection: Connection, wanted: Wanted) -> list[RequestRecord]:

@@ -5,12 +5,12 @@ EU AI Act, articles 19(1) and 26(6): logs are kept for at least six months; the 
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from turnout.ledger import statements
 from turnout.ledger.rows import to_ms
+from turnout.ledger.store import Store
 from turnout.ledger.writer import Writer
 
 CHUNK = 500
@@ -35,19 +35,19 @@ class Swept:
     keys: int
 
 
-def delete_requests(connection: sqlite3.Connection, before: datetime, most: int = CHUNK) -> int:
+def delete_requests(store: Store, before: datetime, most: int = CHUNK) -> int:
     """Deletes up to `most` requests received before then, with their attempts. Returns how many."""
-    return connection.execute(statements.DELETE_REQUESTS, (to_ms(before), most)).rowcount
+    return store.execute(statements.DELETE_REQUESTS, (to_ms(before), most)).rowcount
 
 
-def delete_audit(connection: sqlite3.Connection, before: datetime, most: int = CHUNK) -> int:
+def delete_audit(store: Store, before: datetime, most: int = CHUNK) -> int:
     """Deletes up to `most` audit entries of before then, oldest first. Returns how many."""
-    return connection.execute(statements.DELETE_AUDIT, (to_ms(before), most)).rowcount
+    return store.execute(statements.DELETE_AUDIT, (to_ms(before), most)).rowcount
 
 
-def delete_keys(connection: sqlite3.Connection, before: datetime, most: int = CHUNK) -> int:
+def delete_keys(store: Store, before: datetime, most: int = CHUNK) -> int:
     """Deletes up to `most` keys revoked or expired before then. Returns how many."""
-    return connection.execute(statements.DELETE_KEYS, (to_ms(before), most)).rowcount
+    return store.execute(statements.DELETE_KEYS, (to_ms(before), most)).rowcount
 
 
 async def sweep(writer: Writer, now: datetime, retention: Retention) -> Swept:
@@ -59,7 +59,7 @@ async def sweep(writer: Writer, now: datetime, retention: Retention) -> Swept:
         (delete_keys, retention.keys),
     ):
         before, total = now - timedelta(days=days), 0
-        while chunk := await writer.run(lambda connection, delete=delete, before=before: delete(connection, before)):
+        while chunk := await writer.run(lambda store, delete=delete, before=before: delete(store, before)):
             total += chunk
         counts.append(total)
     return Swept(requests=counts[0], audit=counts[1], keys=counts[2])

@@ -9,7 +9,7 @@ Rules
    and turns True again by itself: while it is False the thread tries a real write every `probe_seconds`.
 4. A caller that is cancelled while waiting leaves its record in the queue: it is still written.
 
-Mutable state and owners: the connection, the batch: the thread. `_waiting`, the futures: the event loop's thread.
+Mutable state and owners: the store, the batch: the thread. `_waiting`, the futures: the event loop's thread.
 `healthy` is written by the thread and read by anyone.
 """
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,12 +27,14 @@ from typing import Any, TypeAlias, TypeVar
 
 from turnout.core.errors import StorageUnavailable, TurnoutError
 from turnout.ledger import statements
-from turnout.ledger.database import storage_error
 from turnout.ledger.record import RequestRecord
 from turnout.ledger.rows import Row, attempt_row, request_row
+from turnout.ledger.store import Store
 
 T = TypeVar("T")
-Connection: TypeAlias = sqlite3.Connection
+
+_RUNS = 5
+"""Times that a transaction is run which meets another one each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ class _Command:
 
     __slots__ = ("function", "future")
 
-    def __init__(self, function: Callable[[Connection], object], future: asyncio.Future[Any]) -> None:
+    def __init__(self, function: Callable[[Store], object], future: asyncio.Future[Any]) -> None:
         self.function = function
         self.future = future
 
@@ -77,9 +78,9 @@ _Done: TypeAlias = "tuple[asyncio.Future[Any], object, BaseException | None]"
 class Writer:
     """Writes records and runs other changes, one at a time. Make it inside the event loop; close it there."""
 
-    def __init__(self, connection: Connection, limits: WriterLimits | None = None) -> None:
-        """Takes over `connection`: nobody else may use it from now on."""
-        self._connection = connection
+    def __init__(self, store: Store, limits: WriterLimits | None = None) -> None:
+        """Takes over `store`: nobody else may use it from now on."""
+        self._store = store
         self._limits = limits or WriterLimits()
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Job] = SimpleQueue()
@@ -101,17 +102,18 @@ class Writer:
         self._put(_Record(record, future))
         await future
 
-    async def run(self, function: Callable[[Connection], T]) -> T:
-        """Runs `function` on the connection inside a transaction, after all that was queued before it.
+    async def run(self, function: Callable[[Store], T]) -> T:
+        """Runs `function` on the database inside a transaction, after all that was queued before it.
 
-        Its exception rolls the transaction back and is raised here. It must not begin, commit or keep the connection.
+        Its exception rolls the transaction back and is raised here. It must not begin, commit or keep the
+        store, and it may be run again where the transaction met another one.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         self._put(_Command(function, future))
         return await future
 
     async def close(self) -> None:
-        """Writes what is queued, checkpoints and closes the connection. Later writes raise StorageUnavailable."""
+        """Writes what is queued, and closes the database. Later writes raise StorageUnavailable."""
         if not self._closing:
             self._closing = True
             self._queue.put(None)
@@ -144,7 +146,7 @@ class Writer:
                 self._probe()
             if last:
                 break
-        self._connection.close()
+        self._store.close()
 
     def _take(self, *, linger: bool) -> tuple[list[_Record | _Command], bool]:
         """The next jobs, and whether they are the last. No jobs and not the last: it is time to probe."""
@@ -185,11 +187,9 @@ class Writer:
         if not records:
             return
         try:
-            self._transact(lambda connection: _insert(connection, records))
-        except sqlite3.OperationalError as error:  # the disk, not the rows
-            self._fail(records, error, done)
-        except (sqlite3.Error, OverflowError, UnicodeError, TypeError, ValueError) as error:
-            if len(records) == 1:
+            self._transact(lambda store: _insert(store, records))
+        except (self._store.errors, OverflowError, UnicodeError, TypeError, ValueError) as error:
+            if len(records) == 1 or self._store.is_outage(error):
                 self._fail(records, error, done)
             else:
                 for record in records:
@@ -200,21 +200,29 @@ class Writer:
     def _run(self, job: _Command, done: list[_Done]) -> None:
         try:
             done.append((job.future, self._transact(job.function), None))
-        except sqlite3.Error as error:
-            done.append((job.future, None, _ours(error)))
+        except self._store.errors as error:
+            done.append((job.future, None, self._ours(error)))
         except Exception as error:
             done.append((job.future, None, error))
 
-    def _transact(self, function: Callable[[Connection], T]) -> T:
-        connection = self._connection
+    def _transact(self, function: Callable[[Store], T]) -> T:
+        for left in reversed(range(_RUNS)):
+            try:
+                return self._transact_once(function)
+            except self._store.errors as error:
+                if not left or not self._store.is_conflict(error):
+                    raise
+        raise AssertionError("the last run returns or raises")
+
+    def _transact_once(self, function: Callable[[Store], T]) -> T:
+        store = self._store
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            result = function(connection)
-            connection.execute("COMMIT")
+            store.begin()
+            result = function(store)
+            store.commit()
         except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError):
+            store.rollback()
+            if store.is_outage(error):
                 self.healthy = False
             raise
         self.healthy = True
@@ -222,13 +230,18 @@ class Writer:
 
     def _probe(self) -> None:
         try:
-            self._transact(lambda connection: connection.execute(statements.UPSERT_META, ("probe", "1")))
-        except sqlite3.Error:
+            self._transact(lambda store: store.execute(statements.UPSERT_META, ("probe", "1")))
+        except self._store.errors:
             return  # healthy stays False, and the next probe comes
 
     def _fail(self, records: Sequence[_Record], error: Exception, done: list[_Done]) -> None:
         # One error each: raising the same one in many tasks would mix up their tracebacks.
-        done.extend((record.future, None, _ours(error)) for record in records)
+        done.extend((record.future, None, self._ours(error)) for record in records)
+
+    def _ours(self, error: Exception) -> TurnoutError:
+        if isinstance(error, self._store.errors):
+            return self._store.ours(error)
+        return StorageUnavailable(f"A record can't be stored: {error}.")
 
     # ---- back in the loop ----------------------------------------------------------------
 
@@ -243,10 +256,10 @@ class Writer:
                 future.set_exception(error)
 
 
-def _insert(connection: Connection, records: Sequence[_Record]) -> None:
-    _insert_rows(connection, statements.INSERT_REQUEST, [request_row(job.record) for job in records])
+def _insert(store: Store, records: Sequence[_Record]) -> None:
+    _insert_rows(store, statements.INSERT_REQUEST, [request_row(job.record) for job in records])
     attempts = [attempt_row(attempt) for job in records for attempt in job.record.attempts]
-    _insert_rows(connection, statements.INSERT_ATTEMPT, attempts)
+    _insert_rows(store, statements.INSERT_ATTEMPT, attempts)
 
 
 _GROUPS = (64, 16, 4, 1)
@@ -255,12 +268,12 @@ event loop: 32 rows one by one took 14 ms beside a busy thread, in two statement
 prepared."""
 
 
-def _insert_rows(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+def _insert_rows(store: Store, statement: str, rows: Sequence[Row]) -> None:
     done = 0
     for size in _GROUPS:
         while len(rows) - done >= size:
             group = rows[done : done + size]
-            connection.execute(_of_rows(statement, size), [value for row in group for value in row])
+            store.execute(_of_rows(statement, size), [value for row in group for value in row])
             done += size
 
 
@@ -269,9 +282,3 @@ def _of_rows(statement: str, rows: int) -> str:
     """An INSERT of one row, made one of several."""
     head, values, tail = re.split(r"(\((?:\?, )*\?\))", statement, maxsplit=1)
     return head + ", ".join([values] * rows) + tail
-
-
-def _ours(error: Exception) -> TurnoutError:
-    if isinstance(error, sqlite3.Error):
-        return storage_error(error)
-    return StorageUnavailable(f"A record can't be stored: {error}.")
