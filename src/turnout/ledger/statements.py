@@ -71,3 +71,76 @@ SELECT_META = "SELECT value FROM meta WHERE name = ?"
 
 UPSERT_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 """Sets a fact about the file; also the smallest real write, which proves that the disk takes writes."""
+
+INSERT_HOLD = (
+    "INSERT INTO holds (request_id, number, owner, started_ms, expires_ms, held_nano, sunk_nano, accounts, detail)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+"""Money set aside for a call."""
+
+DELETE_HOLDS = "DELETE FROM holds WHERE (request_id, number) IN (VALUES (?, ?)) RETURNING request_id, number"
+"""Ends holds. Who gets a row back is the one who ended it."""
+
+SELECT_ORPHANS = (
+    "SELECT holds.request_id, holds.number, holds.owner, holds.started_ms, holds.expires_ms, holds.held_nano,"
+    " holds.sunk_nano, holds.accounts, holds.detail FROM holds LEFT JOIN instances ON instances.id = holds.owner"
+    " WHERE (holds.owner <> ? AND (instances.seen_ms IS NULL OR instances.seen_ms < ?)) OR holds.expires_ms < ?"
+    " ORDER BY holds.request_id, holds.number LIMIT ?"
+)
+"""Holds of processes that are gone, and those that are overdue; in INSERT_HOLD's column order."""
+
+INSERT_POSTING = (
+    "INSERT INTO postings (request_id, number, kind, posted_ms, started_ms, key_id, team, end_user, tags, route,"
+    " deployment, provider, model, channel, tier, region, input_tokens, cached_tokens, cache_write_tokens,"
+    " cache_write_1h_tokens, output_tokens, reasoning_tokens, held_nano, cost_nano, price_row, catalogue_version,"
+    " estimated, flags, neutral_tokens, content, accounts)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+"""How a hold ended. No ON CONFLICT: a second one would be a defect, and must not pass."""
+
+SELECT_POSTING = "SELECT kind, cost_nano FROM postings WHERE request_id = ? AND number = ?"
+"""How a call was ended before."""
+
+ADD_SPEND = (
+    "INSERT INTO spend (hour_ms, key_id, team, tags, route, deployment, provider, model, calls, unpriced, estimated,"
+    " input_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens,"
+    " cost_nano, estimated_nano) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (hour_ms, key_id, team, tags, route, deployment, provider, model) DO UPDATE SET"
+    " calls = spend.calls + excluded.calls, unpriced = spend.unpriced + excluded.unpriced,"
+    " estimated = spend.estimated + excluded.estimated, input_tokens = spend.input_tokens + excluded.input_tokens,"
+    " cached_tokens = spend.cached_tokens + excluded.cached_tokens,"
+    " cache_write_tokens = spend.cache_write_tokens + excluded.cache_write_tokens,"
+    " cache_write_1h_tokens = spend.cache_write_1h_tokens + excluded.cache_write_1h_tokens,"
+    " output_tokens = spend.output_tokens + excluded.output_tokens,"
+    " reasoning_tokens = spend.reasoning_tokens + excluded.reasoning_tokens,"
+    " cost_nano = spend.cost_nano + excluded.cost_nano,"
+    " estimated_nano = spend.estimated_nano + excluded.estimated_nano"
+)
+"""Adds to the sums of an hour."""
+
+SELECT_ACCOUNT = (
+    "SELECT limit_nano, held_nano, spent_nano, over_nano, unpriced FROM accounts"
+    " WHERE budget = ? AND subject = ? AND opens_ms = ?"
+)
+"""A budget's account. A store that several processes write adds its FOR UPDATE."""
+
+INSERT_ACCOUNT = (
+    "INSERT INTO accounts (budget, subject, opens_ms, closes_ms, limit_nano, held_nano, spent_nano, over_nano,"
+    " unpriced) VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
+)
+"""A budget's account in a window that has just begun for it."""
+
+UPDATE_ACCOUNT = (
+    "UPDATE accounts SET limit_nano = ?, held_nano = ?, spent_nano = ?, over_nano = ?, unpriced = ?"
+    " WHERE budget = ? AND subject = ? AND opens_ms = ?"
+)
+"""An account after its changes; its row is locked, so whole values are set."""
+
+UPSERT_INSTANCE = (
+    "INSERT INTO instances (id, started_ms, seen_ms) VALUES (?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms"
+)
+"""This process lives."""
+
+DELETE_INSTANCE = "DELETE FROM instances WHERE id = ?"
+"""This process has ended; what it still holds may be given up at once."""
