@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from turnout.catalogue.tariff import GLOBAL, PriceBook
 from turnout.core.errors import UnknownModel
 from turnout.core.names import did_you_mean
 from turnout.core.secret import Secret
+from turnout.core.settings_model import OnUnknownPrice
 from turnout.core.target import Dialect, Quirks, Target
 
 AuthScheme = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
@@ -78,6 +80,10 @@ class Deployment:
     timeouts: Timeouts = field(default_factory=Timeouts)
     data: DataPolicy = field(default_factory=DataPolicy)
     max_concurrency: int | None = None
+    channel: str = ""
+    """Whose price list holds; empty before the catalogue has looked."""
+    price_region: str = GLOBAL
+    """Whose regional price holds where an answer does not say."""
 
     def target(self, dialect: Dialect, drop: frozenset[str] = frozenset()) -> Target:
         """What a dialect needs to write for this deployment."""
@@ -114,6 +120,8 @@ class Route:
     """Keep a conversation where its prompt cache is warm."""
     sticky_seconds: float = 300.0
     """How long after the last request a conversation stays bound; the providers' cache life is 5 minutes."""
+    unknown_price: OnUnknownPrice = "flag"
+    """What becomes of a request whose price is not known."""
     implicit: bool = False
     """Made for a plain model name, not written by the operator."""
 
@@ -129,6 +137,9 @@ class Catalogue:
     routes: Mapping[str, Route]
     """By name, the implicit ones (each deployment's name, each plain model name) included."""
     default_route: str | None = None
+    prices: PriceBook = field(default_factory=PriceBook, compare=False, repr=False)
+    price_version: str = ""
+    """Changes when any price or calendar does; written on every cost."""
 
     def resolve(self, name: str) -> Route:
         """The route of that name. Raises UnknownModel with the nearest names."""

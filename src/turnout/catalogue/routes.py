@@ -110,6 +110,7 @@ class _Written:
             total_timeout=entry.total_timeout,
             sticky=entry.sticky,
             sticky_seconds=entry.sticky_seconds,
+            unknown_price=entry.unknown_price,
         )
 
     def _unknown(self, name: str, path: KeyPath) -> None:

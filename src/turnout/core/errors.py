@@ -13,15 +13,19 @@ The tree comes first; the rules behind it:
         InvalidJson          400   InvalidField 400   Unsupported 400   ContextTooLong 400
         Unauthenticated      401   Forbidden    403   UnknownModel 404  NotFound 404
         MethodNotAllowed     405   BodyTimeout  408   BodyTooLarge 413  RateLimited  429
+        BudgetExceeded       429
       OurError               500
-        Overloaded 503   Draining 503   StorageUnavailable 503   NoDeployment 503   ConfigError -
+        Overloaded 503   Draining 503   StorageUnavailable 503   NoDeployment 503   PriceUnknown 500   ConfigError -
       UpstreamError          502
         UpstreamUnreachable 502   UpstreamTimeout 504   UpstreamBroken 502   UpstreamRejected (mapped)
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import Enum
+
+from turnout.core.money import Money
 
 
 class Fault(Enum):
@@ -145,6 +149,38 @@ class RateLimited(CallerError):
     code = "rate_limit_exceeded"
 
 
+class BudgetExceeded(CallerError):
+    """A budget has no room for what the request could cost; the message says which, and when it resets.
+
+    429 as OpenAI answers to an exhausted quota; the Messages dialect has 402 for it. A retry only helps where the
+    window ends soon, and is said to help only then: else every client would come back twice for nothing.
+    """
+
+    status = 429
+    code = "budget_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget: str,
+        subject: str,
+        limit: Money,
+        left: Money,
+        resets_at: datetime | None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after, should_retry=retry_after is not None)
+        self.budget = budget
+        self.subject = subject
+        """Whose it is, in words, such as `team engineering`; empty where all share it."""
+        self.limit = limit
+        self.left = left
+        """What is neither spent nor set aside; never negative."""
+        self.resets_at = resets_at
+        """None where it never does."""
+
+
 class OurError(TurnoutError):
     """A fault of this server."""
 
@@ -175,6 +211,19 @@ class NoDeployment(OurError):
 
     status = 503
     code = "no_deployment_available"
+
+
+class PriceUnknown(OurError):
+    """No price is known of a model that may only be called at a known price; the message says where to write it.
+
+    The request is good and another key or body would meet the same, so it is no 4xx: our catalogue or configuration
+    lacks a row. It is 500 and not 503 because waiting does not help, and it says so to clients.
+    """
+
+    code = "price_unknown"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, should_retry=False)
 
 
 class ConfigError(OurError):

@@ -26,6 +26,7 @@ from turnout.core.settings_model import (
     StorageSettings,
     TelemetrySettings,
 )
+from turnout.core.settings_money import read_budgets, read_money
 from turnout.core.settings_names import (
     read_aliases,
     read_deployments,
@@ -98,6 +99,10 @@ def settings_from(source: TomlSource, environ: Mapping[str, str], *, file: Path 
         routes=read_routes(root, retry.max_attempts),
         aliases=read_aliases(root),
         keys=read_keys(root, limits),
+        money=read_money(root.table("money")),
+        budgets=read_budgets(root),
+        prices=root.raw_table("prices"),
+        calendars=root.raw_table("calendars"),
         default_route=root.optional_text("default_route", env="TURNOUT_DEFAULT_ROUTE"),
         providers_from_environment=root.flag("providers_from_environment", True),
         file=file,

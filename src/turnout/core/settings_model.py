@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from turnout.core.money import Money
 from turnout.core.toml_source import Positions, TomlTable
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "text"]
 KeyRole = Literal["user", "admin"]
 RouteStrategy = Literal["fallback", "weighted"]
+OnUnknownPrice = Literal["flag", "refuse"]
+BudgetWindow = Literal["hour", "day", "week", "month", "total"]
+BudgetPer = Literal["key", "team", "tag", "route", "user", "all"]
 
 MIB = 1024 * 1024
 
@@ -182,6 +186,8 @@ class RouteSettings:
     total_timeout: float = 600.0
     sticky: bool = True
     sticky_seconds: float = 300.0
+    unknown_price: OnUnknownPrice = "flag"
+    """What becomes of a request to a model whose price is not known: served and marked, or refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +201,32 @@ class KeySettings:
     """Names the key may ask for. Empty: all."""
     limits: LimitSettings = field(default_factory=LimitSettings)
     """Its own, and the `[limits]` where it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneySettings:
+    """`[money]`."""
+
+    hold_output: int | None = None
+    """Output tokens to set aside for a request that names no maximum. None: the model's own maximum."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettings:
+    """`[budgets.NAME]`: at most so much, in each window, for each subject."""
+
+    name: str
+    limit: Money | None = None
+    """Above it requests are refused. None: nothing is."""
+    soft: Money | None = None
+    """Above it only a warning is given."""
+    window: BudgetWindow = "month"
+    zone: str = "UTC"
+    """IANA name. Its local calendar decides when a day begins."""
+    per: BudgetPer = "all"
+    """Whose money it is: each key, team, tag, route or end user has its own; or all requests share one."""
+    match: tuple[str, ...] = ()
+    """The subjects that it holds for, each with an amount of its own. Empty: every one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +255,12 @@ class Settings:
     routes: Mapping[str, RouteSettings] = field(default_factory=dict[str, RouteSettings])
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     keys: tuple[KeySettings, ...] = ()
+    money: MoneySettings = field(default_factory=MoneySettings)
+    budgets: Mapping[str, BudgetSettings] = field(default_factory=dict[str, BudgetSettings])
+    prices: TomlTable = field(default_factory=dict[str, object])
+    """`[prices]`, as written; the catalogue knows the keys."""
+    calendars: TomlTable = field(default_factory=dict[str, object])
+    """`[calendars]`, likewise."""
     default_route: str | None = None
     providers_from_environment: bool = True
     """Offer each vendor whose key stands in the environment under its usual name."""

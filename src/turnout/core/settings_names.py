@@ -13,6 +13,7 @@ from turnout.core.settings_model import (
     KeyRole,
     KeySettings,
     LimitSettings,
+    OnUnknownPrice,
     ProviderSettings,
     RouteSettings,
     RouteStrategy,
@@ -166,7 +167,7 @@ def read_deployments(root: Table) -> Mapping[str, DeploymentSettings]:
 
 
 def _deployment(name: str, table: Table) -> DeploymentSettings:
-    _check_name(name, table)
+    check_name(name, table)
     found = DeploymentSettings(
         name=name,
         provider=table.required_text("provider"),
@@ -185,7 +186,8 @@ def _deployment(name: str, table: Table) -> DeploymentSettings:
     return found
 
 
-def _check_name(name: str, table: Table) -> None:
+def check_name(name: str, table: Table) -> None:
+    """Notes a name that the operator may not give."""
     if not _NAME.fullmatch(name):
         table.wrong("", _NAME_RULE)
 
@@ -196,9 +198,10 @@ def read_routes(root: Table, max_attempts: int) -> Mapping[str, RouteSettings]:
 
 
 def _route(name: str, table: Table, max_attempts: int) -> RouteSettings:
-    _check_name(name, table)
+    check_name(name, table)
     usual = RouteSettings(name=name, targets=())
     strategy = table.choice("strategy", ("fallback", "weighted"), usual.strategy)
+    unknown_price = table.choice("unknown_price", ("flag", "refuse"), usual.unknown_price)
     found = RouteSettings(
         name=name,
         targets=_targets(table),
@@ -208,6 +211,7 @@ def _route(name: str, table: Table, max_attempts: int) -> RouteSettings:
         total_timeout=table.number("total_timeout", usual.total_timeout, least=0.1, most=A_DAY),
         sticky=table.flag("sticky", usual.sticky),
         sticky_seconds=table.number("sticky_seconds", usual.sticky_seconds, least=1, most=A_DAY),
+        unknown_price=cast("OnUnknownPrice", unknown_price),
     )
     table.done()
     return found

@@ -105,13 +105,15 @@ class Table:
         """A string that is not empty, or the default where it is not given."""
         return self.optional_text(key, env=env, check=check) or default
 
-    def optional_text(self, key: str, *, env: str | None = None, check: Check | None = None) -> str | None:
-        """A string that is not empty, or None where it is not given."""
+    def optional_text(
+        self, key: str, *, env: str | None = None, check: Check | None = None, mistyped: str | None = None
+    ) -> str | None:
+        """A string that is not empty, or None where it is not given. `mistyped` tells why it must be a string."""
         value, variable = self._raw(key, env)
         if value is None:
             return None
         if not isinstance(value, str):
-            return self._mistyped(key, "a string", value)
+            return self._fault(key, variable, mistyped) if mistyped else self._mistyped(key, "a string", value)
         fault = "must not be empty." if not value.strip() else check(value) if check else None
         if fault:
             self._fault(key, variable, fault)

@@ -238,14 +238,14 @@ class ModelRequest:
             return
         if outlet.closed:
             return
-        render = CODECS[self._endpoint.dialect].render_error
-        assert render is not None, "a dialect that callers speak writes errors"
+        codec = CODECS[self._endpoint.dialect]
+        assert codec.render_error is not None, "a dialect that callers speak writes errors"
         headers = [*self._base_headers(self._principal), *error_headers(error)]
         if isinstance(error, MethodNotAllowed):
             headers.append((b"allow", b"POST"))
         if isinstance(error, BodyTimeout):  # else the rest may trickle in for ever
             headers.append((b"connection", b"close"))
-        await outlet.whole(error.status, headers, render(error, self.id))
+        await outlet.whole(codec.error_status(error), headers, codec.render_error(error, self.id))
 
     async def _record(self, outlet: Outlet) -> None:
         """Writes the record of a request whose caller is known. Who has no key leaves no row: that would let anyone

@@ -262,7 +262,7 @@ class Execution:
         assert codec.render_error is not None, "a dialect that callers speak writes errors"
         body = self.error_body if self.error_body and error.fault is Fault.CALLER else None
         headers = [*self.base_headers, *error_headers(error)]
-        await outlet.whole(error.status, headers, body or codec.render_error(error, self.request_id))
+        await outlet.whole(codec.error_status(error), headers, body or codec.render_error(error, self.request_id))
 
 
 async def _read_on(answer: Answer) -> None:

@@ -82,10 +82,10 @@ def _guarded(services: Services, endpoint: Endpoint, handler: Handler) -> Callab
 def _refusal(services: Services, request: Request, error: TurnoutError) -> Response:
     """An error in the shape that the client's SDK reads."""
     dialect = Dialect.ANTHROPIC if _is_anthropic(request) else Dialect.OPENAI_CHAT
-    render = CODECS[dialect].render_error
-    assert render is not None, "callers speak both dialects"
+    codec = CODECS[dialect]
+    assert codec.render_error is not None, "callers speak both dialects"
     request_id = "req_" + services.random_bytes(12).hex()
-    response = _json(render(error, request_id), error.status)
+    response = _json(codec.render_error(error, request_id), codec.error_status(error))
     response.headers["x-request-id"] = response.headers["request-id"] = request_id
     for name, value in error_headers(error):
         response.headers[name.decode()] = value.decode()
@@ -152,7 +152,14 @@ async def _healthz(services: Services, request: Request, principal: Principal | 
     """The process is alive. What it serves is on `/readyz`."""
     del request, principal
     catalogue = services.reloader.current.catalogue
-    return _dumped({"status": "ok", "version": version("turnout"), "catalogue": catalogue.version})
+    return _dumped(
+        {
+            "status": "ok",
+            "version": version("turnout"),
+            "catalogue": catalogue.version,
+            "prices": catalogue.price_version,
+        }
+    )
 
 
 async def _readyz(services: Services, request: Request, principal: Principal | None) -> Response:
@@ -171,6 +178,7 @@ async def _metrics(services: Services, request: Request, principal: Principal | 
         ready=not services.problems(),
         version=version("turnout"),
         catalogue=loaded.catalogue.version,
+        prices=loaded.catalogue.price_version,
     )
     return Response(page, 200, {"content-type": CONTENT_TYPE.decode(), "cache-control": "no-store"})
 

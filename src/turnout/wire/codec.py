@@ -86,6 +86,11 @@ class Adapted(NamedTuple):
     dropped: tuple[str, ...] = ()
 
 
+def usual_status(error: TurnoutError) -> int:
+    """The status that the error itself names."""
+    return error.status
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
     """One dialect. A dialect that is only spoken upstream (Gemini) has no caller's side, and the other way round."""
@@ -107,6 +112,8 @@ class Codec:
     """Reads an error body; never raises (an HTML page gives a short message that says so)."""
     render_error: Callable[[TurnoutError, str], bytes] | None = None
     """The error body for the caller; the second argument is the request id."""
+    error_status: Callable[[TurnoutError], int] = usual_status
+    """The HTTP status of an error, where the dialect has one of its own for it."""
 
 
 def no_vault(_call_id: str) -> Sequence[Thinking]:

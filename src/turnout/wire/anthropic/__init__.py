@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from turnout.core.target import Dialect
 from turnout.wire.anthropic.adapt import adapt
-from turnout.wire.anthropic.errors import parse_error, render_error
+from turnout.wire.anthropic.errors import error_status, parse_error, render_error
 from turnout.wire.anthropic.reader import reader
 from turnout.wire.anthropic.render import render_request
 from turnout.wire.anthropic.request import parse_request
@@ -25,4 +25,5 @@ CODEC = Codec(
     writer=writer,
     parse_error=parse_error,
     render_error=render_error,
+    error_status=error_status,
 )

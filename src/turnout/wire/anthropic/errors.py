@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import orjson
 
-from turnout.core.errors import ContextTooLong, Draining, Overloaded, TurnoutError, UpstreamRejected
+from turnout.core.errors import BudgetExceeded, ContextTooLong, Draining, Overloaded, TurnoutError, UpstreamRejected
 from turnout.core.json import Json, JsonObject
 from turnout.wire.codec import UpstreamFault
 
@@ -34,11 +34,16 @@ _TOO_LONG = "prompt is too long"
 _SHOWN = 300
 
 
+def error_status(error: TurnoutError) -> int:
+    """Its HTTP status. An empty purse is 402 in this dialect, so that no client takes it for a rate and waits."""
+    return 402 if isinstance(error, BudgetExceeded) else error.status
+
+
 def error_type(error: TurnoutError) -> str:
     """Anthropic's name for the error."""
     if isinstance(error, Overloaded | Draining) or (isinstance(error, UpstreamRejected) and error.status == 503):
         return "overloaded_error"
-    known = _TYPE_OF_STATUS.get(error.status)
+    known = _TYPE_OF_STATUS.get(error_status(error))
     if known is not None:
         return known
     return "invalid_request_error" if error.status < 500 else "api_error"

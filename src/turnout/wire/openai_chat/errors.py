@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from turnout.core.errors import TurnoutError
+from turnout.core.errors import BudgetExceeded, TurnoutError
 from turnout.core.json import Json, JsonObject
 from turnout.wire.codec import UpstreamFault
 
@@ -42,13 +42,18 @@ def status_of(code: Json) -> int:
 
 def error_object(error: TurnoutError) -> JsonObject:
     """The object that stands under `error`."""
-    default = "invalid_request_error" if error.status < 500 else "server_error"
     return {
         "message": error.message,
-        "type": _TYPES.get(error.status, default),
+        "type": _type(error),
         "param": error.param,
         "code": error.code,
     }
+
+
+def _type(error: TurnoutError) -> str:
+    if isinstance(error, BudgetExceeded):
+        return "insufficient_quota"  # OpenAI's word for an empty purse, which clients tell from a rate by it
+    return _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
 
 
 def render_error(error: TurnoutError, request_id: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from turnout.core.errors import Fault, TurnoutError, UpstreamRejected
+from turnout.core.errors import BudgetExceeded, Fault, TurnoutError, UpstreamRejected
 from turnout.core.json import Json, JsonMap, JsonObject
 from turnout.wire.neutral import Failed
 from turnout.wire.openai_chat.errors import parse_error, render_error
@@ -67,6 +67,8 @@ def response_error(error: TurnoutError) -> JsonObject:
     """The `error` of a failed response, in words that clients act on."""
     if error.code in _PASSED:
         code = error.code
+    elif isinstance(error, BudgetExceeded):
+        code = "insufficient_quota"
     elif error.status == 429:
         code = "rate_limit_exceeded"
     else:
