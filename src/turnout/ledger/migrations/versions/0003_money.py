@@ -62,6 +62,9 @@ def upgrade() -> None:
         sa.CheckConstraint("kind IN ('settle', 'void', 'expire', 'correct')", name=op.f("ck_postings_kind")),
     )
     op.create_index("ix_postings_started_ms", "postings", ["started_ms"])
+    op.create_index(
+        "ix_postings_end_user", "postings", ["end_user", "started_ms", "kind", "estimated", "cost_nano", *_TOKENS]
+    )
     dimensions = ("key_id", "team", "tags", "route", "deployment", "provider", "model")
     op.create_table(
         "spend",
