@@ -108,3 +108,16 @@ class Refused(NamedTuple):
     spent_nano: int
     held_nano: int
     wanted_nano: int
+
+
+def void(hold: Hold, at: datetime | None = None, reason: str = "never_called") -> Posting:
+    """The end of a hold whose call was billed nothing."""
+    return Posting(
+        call=hold.call,
+        kind="void",
+        posted_at=at or hold.call.started_at,
+        held_nano=hold.amount_nano,
+        cost_nano=0,
+        flags=(reason,),
+        accounts=hold.accounts,
+    )

@@ -1,34 +1,39 @@
 """The one writer: a thread that owns the one read-write connection and commits in groups.
 
 Rules
-1. `write` and `run` return after the commit that holds their rows is on disk (synchronous=FULL), or raise
+1. `write`, `reserve` and `run` return after the commit that holds their rows is on disk (synchronous=FULL), or raise
    StorageUnavailable and then nothing of it was kept. A record may be written again: the first of an id stays.
 2. What is queued while one commit runs goes into the next. Where several callers wait at once, the thread lingers a
    few milliseconds before it commits, so that a busy server pays for a commit per group and not per request.
 3. The queue is bounded. A full queue, a locked, full or read-only disk give StorageUnavailable; `healthy` turns False
    and turns True again by itself: while it is False the thread tries a real write every `probe_seconds`.
 4. A caller that is cancelled while waiting leaves its record in the queue: it is still written.
+5. What ends calls is never refused: while the database is down it goes to the spill file, and is booked from there
+   before anything else once the database is back.
 
-Mutable state and owners: the store, the batch: the thread. `_waiting`, the futures: the event loop's thread.
+Mutable state and owners: the store, the batch, the spill: the thread. `_waiting`, the futures: the event loop's thread.
 `healthy` is written by the thread and read by anyone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
 from turnout.core.errors import StorageUnavailable, TurnoutError
 from turnout.ledger import statements
+from turnout.ledger.bookkeeping import Granted, book
+from turnout.ledger.posting import Hold, Posting, Refused, void
 from turnout.ledger.record import RequestRecord
 from turnout.ledger.rows import Row, attempt_row, request_row
+from turnout.ledger.several import execute_rows
+from turnout.ledger.spill import Spill, Spilled
 from turnout.ledger.store import Store
 
 T = TypeVar("T")
@@ -51,14 +56,23 @@ class WriterLimits:
     probe_seconds: float = 1.0
 
 
-class _Record:
-    """A request to write, and who waits for it."""
+class _Entry:
+    """Rows to write together with others' in one commit, and who waits for it."""
 
-    __slots__ = ("future", "record")
+    __slots__ = ("future", "hold", "postings", "record")
 
-    def __init__(self, record: RequestRecord, future: asyncio.Future[None]) -> None:
-        self.record = record
+    def __init__(
+        self,
+        future: asyncio.Future[Any] | None,
+        *,
+        record: RequestRecord | None = None,
+        postings: Sequence[Posting] = (),
+        hold: Hold | None = None,
+    ) -> None:
         self.future = future
+        self.record = record
+        self.postings = postings
+        self.hold = hold
 
 
 class _Command:
@@ -71,16 +85,20 @@ class _Command:
         self.future = future
 
 
-_Job: TypeAlias = "_Record | _Command | None"
-_Done: TypeAlias = "tuple[asyncio.Future[Any], object, BaseException | None]"
+_Job: TypeAlias = "_Entry | _Command | None"
+_Done: TypeAlias = "tuple[asyncio.Future[Any] | None, object, BaseException | None]"
 
 
 class Writer:
     """Writes records and runs other changes, one at a time. Make it inside the event loop; close it there."""
 
-    def __init__(self, store: Store, limits: WriterLimits | None = None) -> None:
-        """Takes over `store`: nobody else may use it from now on."""
+    def __init__(
+        self, store: Store, limits: WriterLimits | None = None, *, owner: str = "me", spill: Spill | None = None
+    ) -> None:
+        """Takes over `store`: nobody else may use it from now on. `owner` names this process in its holds."""
+        self.owner = owner
         self._store = store
+        self._spill = spill or Spill(None)
         self._limits = limits or WriterLimits()
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Job] = SimpleQueue()
@@ -96,11 +114,33 @@ class Writer:
         """Writes that are queued or being committed."""
         return self._waiting
 
-    async def write(self, record: RequestRecord) -> None:
-        """Returns when the record and its attempts are on disk. Raises StorageUnavailable."""
+    @property
+    def spilled(self) -> int:
+        """Ends of calls that wait outside the database."""
+        return self._spill.waiting
+
+    @property
+    def lost(self) -> int:
+        """Ends of calls that could be kept nowhere."""
+        return self._spill.lost
+
+    async def write(self, record: RequestRecord, postings: Sequence[Posting] = ()) -> None:
+        """Returns when the record, its attempts and the ends of its calls are on disk. Raises StorageUnavailable only
+        for a record without postings."""
         future: asyncio.Future[None] = self._loop.create_future()
-        self._put(_Record(record, future))
+        self._put(_Entry(future, record=record, postings=postings))
         await future
+
+    async def reserve(self, hold: Hold) -> Granted | Refused:
+        """Sets money aside, or says which budget has no room. Raises StorageUnavailable: then no call may be made."""
+        future: asyncio.Future[Granted | Refused] = self._loop.create_future()
+        self._put(_Entry(future, hold=hold))
+        return await future
+
+    def post(self, postings: Sequence[Posting]) -> None:
+        """Ends calls without waiting; in the order of the queue, so before any later hold."""
+        self._waiting += 1
+        self._queue.put(_Entry(None, postings=postings))
 
     async def run(self, function: Callable[[Store], T]) -> T:
         """Runs `function` on the database inside a transaction, after all that was queued before it.
@@ -119,10 +159,10 @@ class Writer:
             self._queue.put(None)
         await asyncio.shield(self._loop.run_in_executor(None, self._thread.join))
 
-    def _put(self, job: _Record | _Command) -> None:
+    def _put(self, job: _Entry | _Command) -> None:
         if self._closing:
             raise StorageUnavailable("The record is closed: this server is shutting down.", retry_after=1.0)
-        if self._waiting >= self._limits.queue:
+        if self._waiting >= self._limits.queue and not (isinstance(job, _Entry) and job.postings):
             raise StorageUnavailable(
                 f"{self._waiting} records wait to be written, which is the most this server keeps: the disk is too"
                 " slow or does not take writes.",
@@ -148,7 +188,7 @@ class Writer:
                 break
         self._store.close()
 
-    def _take(self, *, linger: bool) -> tuple[list[_Record | _Command], bool]:
+    def _take(self, *, linger: bool) -> tuple[list[_Entry | _Command], bool]:
         """The next jobs, and whether they are the last. No jobs and not the last: it is time to probe."""
         try:
             first = self._queue.get(timeout=None if self.healthy else self._limits.probe_seconds)
@@ -158,7 +198,7 @@ class Writer:
             return [], True
         if linger and self._queue.qsize() < self._limits.rows - 1:
             time.sleep(self._limits.linger_seconds)
-        jobs: list[_Record | _Command] = [first]
+        jobs: list[_Entry | _Command] = [first]
         while len(jobs) < self._limits.rows:
             try:
                 job = self._queue.get_nowait()
@@ -169,33 +209,50 @@ class Writer:
             jobs.append(job)
         return jobs, False
 
-    def _perform(self, jobs: Sequence[_Record | _Command]) -> list[_Done]:
+    def _perform(self, jobs: Sequence[_Entry | _Command]) -> list[_Done]:
         done: list[_Done] = []
-        records: list[_Record] = []
+        entries: list[_Entry] = []
+        with contextlib.suppress(self._store.errors):  # then what follows fails too, and says so
+            self._recover()
         for job in jobs:
-            if isinstance(job, _Record):
-                records.append(job)
+            if isinstance(job, _Entry):
+                entries.append(job)
                 continue
-            self._commit(records, done)
-            records = []
+            self._commit(entries, done)
+            entries = []
             self._run(job, done)
-        self._commit(records, done)
+        self._commit(entries, done)
         return done
 
-    def _commit(self, records: list[_Record], done: list[_Done]) -> None:
-        """Writes the records in one transaction. Where one of them can't be stored at all, writes each by itself."""
-        if not records:
+    def _commit(self, entries: list[_Entry], done: list[_Done]) -> None:
+        """Writes the entries in one transaction. Where one of them can't be stored at all, writes each by itself."""
+        if not entries:
             return
         try:
-            self._transact(lambda store: _insert(store, records))
+            answers = iter(self._transact(lambda store: _write(store, self.owner, entries)))
         except (self._store.errors, OverflowError, UnicodeError, TypeError, ValueError) as error:
-            if len(records) == 1 or self._store.is_outage(error):
-                self._fail(records, error, done)
+            if len(entries) == 1 or self._store.is_outage(error):
+                for entry in entries:
+                    self._fail(entry, error, done)
             else:
-                for record in records:
-                    self._commit([record], done)
+                for entry in entries:
+                    self._commit([entry], done)
         else:
-            done.extend((record.future, None, None) for record in records)
+            done.extend((entry.future, next(answers) if entry.hold else None, None) for entry in entries)
+
+    def _recover(self) -> None:
+        """Books what was spilled, before anything else."""
+        if not self._spill.waiting:
+            return
+        for line in self._spill.lines():
+            try:
+                self._transact(lambda store, line=line: _write_spilled(store, self.owner, line))
+            except (self._store.errors, OverflowError, TypeError, ValueError) as error:
+                if self._store.is_outage(error):
+                    raise
+                self._spill.refuse(line)  # one bad line must not keep all others waiting
+        with contextlib.suppress(OSError):
+            self._spill.clear()
 
     def _run(self, job: _Command, done: list[_Done]) -> None:
         try:
@@ -230,13 +287,20 @@ class Writer:
 
     def _probe(self) -> None:
         try:
+            self._recover()
             self._transact(lambda store: store.execute(statements.UPSERT_META, ("probe", "1")))
         except self._store.errors:
             return  # healthy stays False, and the next probe comes
 
-    def _fail(self, records: Sequence[_Record], error: Exception, done: list[_Done]) -> None:
+    def _fail(self, entry: _Entry, error: Exception, done: list[_Done]) -> None:
+        if entry.postings:
+            self._spill.keep(entry.record, entry.postings)
+            done.append((entry.future, None, None))
+            return
+        if entry.hold is not None:  # whether it was committed may not be known: then this takes it back
+            self._spill.keep(None, [void(entry.hold)])
         # One error each: raising the same one in many tasks would mix up their tracebacks.
-        done.extend((record.future, None, self._ours(error)) for record in records)
+        done.append((entry.future, None, self._ours(error)))
 
     def _ours(self, error: Exception) -> TurnoutError:
         if isinstance(error, self._store.errors):
@@ -248,37 +312,30 @@ class Writer:
     def _tell(self, done: Sequence[_Done]) -> None:
         self._waiting -= len(done)
         for future, result, error in done:
-            if future.done():
-                continue  # its caller went away
+            if future is None or future.done():
+                continue  # nobody waits, or its caller went away
             if error is None:
                 future.set_result(result)
             else:
                 future.set_exception(error)
 
 
-def _insert(store: Store, records: Sequence[_Record]) -> None:
-    _insert_rows(store, statements.INSERT_REQUEST, [request_row(job.record) for job in records])
-    attempts = [attempt_row(attempt) for job in records for attempt in job.record.attempts]
-    _insert_rows(store, statements.INSERT_ATTEMPT, attempts)
+def _write(store: Store, owner: str, entries: Sequence[_Entry]) -> list[Granted | Refused]:
+    """All rows of a commit; the answers to its holds, in their order."""
+    records = [entry.record for entry in entries if entry.record is not None]
+    _write_records(
+        store, [request_row(each) for each in records], [attempt_row(a) for r in records for a in r.attempts]
+    )
+    postings = [posting for entry in entries for posting in entry.postings]
+    holds = [entry.hold for entry in entries if entry.hold is not None]
+    return book(store, owner, postings, holds) if postings or holds else []
 
 
-_GROUPS = (64, 16, 4, 1)
-"""Rows in one statement. Each run of a statement gives up the interpreter's lock and has to win it back from a busy
-event loop: 32 rows one by one took 14 ms beside a busy thread, in two statements 7 ms. Few sizes, so that each stays
-prepared."""
+def _write_spilled(store: Store, owner: str, line: Spilled) -> None:
+    _write_records(store, line.requests, line.attempts)
+    book(store, owner, line.postings, [])
 
 
-def _insert_rows(store: Store, statement: str, rows: Sequence[Row]) -> None:
-    done = 0
-    for size in _GROUPS:
-        while len(rows) - done >= size:
-            group = rows[done : done + size]
-            store.execute(_of_rows(statement, size), [value for row in group for value in row])
-            done += size
-
-
-@lru_cache(maxsize=16)
-def _of_rows(statement: str, rows: int) -> str:
-    """An INSERT of one row, made one of several."""
-    head, values, tail = re.split(r"(\((?:\?, )*\?\))", statement, maxsplit=1)
-    return head + ", ".join([values] * rows) + tail
+def _write_records(store: Store, requests: Sequence[Row], attempts: Sequence[Row]) -> None:
+    execute_rows(store, statements.INSERT_REQUEST, requests)
+    execute_rows(store, statements.INSERT_ATTEMPT, attempts)
