@@ -67,7 +67,7 @@ class Holidays:
     valid_until: date
     """The last day that it speaks of. A day after it is not known to be a working day."""
     source: str
-    verified: date
+    verified: date | None
 
     def includes(self, instant: datetime) -> bool | None:
         """Whether the instant is on a holiday; None where the calendar does not reach it."""
@@ -86,7 +86,7 @@ class Schedule:
     hours: tuple[Hours, ...]
     holidays: Holidays | None = None
     source: str
-    verified: date
+    verified: date | None
 
     def includes(self, instant: datetime) -> bool | None:
         """Whether the instant is in it; None where its holidays are not known for a day on which they decide."""

@@ -1,11 +1,17 @@
-"""`data/calendars.toml` as values: holidays and schedules, each with its source. Read strictly."""
+"""`data/calendars.toml` as values: holidays and schedules, each with its source. Read strictly.
+
+The operator may lay calendars of their own over them: `over` takes `[calendars]` of the configuration, in the same
+shape.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, tzinfo
 from importlib.resources import files
+from typing import NamedTuple
 
 from turnout.catalogue.calendar import WEEKDAYS, Calendars, Holidays, Hours, Schedule, zone_named
 from turnout.core.errors import ConfigError
@@ -13,6 +19,21 @@ from turnout.core.toml_source import Positions
 from turnout.core.toml_table import Problems, Table
 
 CALENDARS_FILE = "calendars.toml"
+
+
+class Origin(NamedTuple):
+    """Where a fact was taken from, and when it was compared; None: nobody said."""
+
+    source: str
+    verified: date | None = None
+
+
+def origin(table: Table, usual: Origin | None) -> Origin:
+    """`source` and `verified` of a table. They must be there where nothing usual stands in for them."""
+    if usual is None:
+        return Origin(table.required_text("source"), required_day(table, "verified"))
+    verified = required_day(table, "verified") if table.has("verified") else usual.verified
+    return Origin(table.text("source", usual.source), verified)
 
 
 def load_calendars() -> Calendars:
@@ -23,11 +44,25 @@ def load_calendars() -> Calendars:
 def parse_calendars(text: bytes, file: str) -> Calendars:
     """Calendars from TOML. Raises ConfigError naming `file` and the key."""
     root, problems = open_table(text, file)
-    holidays = {name: _holidays(name, table) for name, table in root.tables("holidays")}
-    schedules = {name: _schedule(name, table, holidays) for name, table in root.tables("schedules")}
-    root.done()
+    calendars = over(Calendars({}, {}), root, None)
     problems.raise_any()
+    return calendars
+
+
+def over(known: Calendars, root: Table, usual: Origin | None) -> Calendars:
+    """What is known, and a table's holidays and schedules in place of those with the same names. Schedules that are
+    known follow the new holidays of their name: next year's days are added so."""
+    written = {name: _holidays(name, table, usual) for name, table in root.tables("holidays")}
+    holidays = {**known.holidays, **written}
+    schedules = {name: _following(each, written) for name, each in known.schedules.items()}
+    schedules |= {name: _schedule(name, table, holidays, usual) for name, table in root.tables("schedules")}
+    root.done()
     return Calendars(holidays, schedules)
+
+
+def _following(schedule: Schedule, written: Mapping[str, Holidays]) -> Schedule:
+    holidays = schedule.holidays and written.get(schedule.holidays.name)
+    return replace(schedule, holidays=holidays) if holidays else schedule
 
 
 def read_data(name: str) -> bytes:
@@ -82,15 +117,16 @@ def _zone(table: Table) -> tzinfo:
         return UTC
 
 
-def _holidays(name: str, table: Table) -> Holidays:
+def _holidays(name: str, table: Table, usual: Origin | None) -> Holidays:
+    source, verified = origin(table, usual)
     found = Holidays(
         name=name,
         zone=_zone(table),
         valid_from=required_day(table, "valid_from"),
         valid_until=required_day(table, "valid_until"),
         days=frozenset(_days(table)),
-        source=table.required_text("source"),
-        verified=required_day(table, "verified"),
+        source=source,
+        verified=verified,
     )
     outside = [day for day in found.days if not found.valid_from <= day <= found.valid_until]
     if outside:
@@ -109,7 +145,8 @@ def _days(table: Table) -> list[date]:
     return days
 
 
-def _schedule(name: str, table: Table, holidays: Mapping[str, Holidays]) -> Schedule:
+def _schedule(name: str, table: Table, holidays: Mapping[str, Holidays], usual: Origin | None) -> Schedule:
+    source, verified = origin(table, usual)
     weekdays = table.texts("weekdays") or WEEKDAYS
     for each in weekdays:
         if each not in WEEKDAYS:
@@ -123,8 +160,8 @@ def _schedule(name: str, table: Table, holidays: Mapping[str, Holidays]) -> Sche
         weekdays=frozenset(WEEKDAYS.index(each) for each in weekdays if each in WEEKDAYS),
         hours=tuple(_hours(table)),
         holidays=None if off is None else holidays.get(off),
-        source=table.required_text("source"),
-        verified=required_day(table, "verified"),
+        source=source,
+        verified=verified,
     )
     table.text("note")
     table.done()

@@ -16,6 +16,8 @@ from turnout.catalogue.deployments import deployments, facts_table
 from turnout.catalogue.fingerprint import fingerprint
 from turnout.catalogue.model import Catalogue, Deployment, Provider, Route, RouteTarget
 from turnout.catalogue.presets import Preset, load_models, load_presets
+from turnout.catalogue.priced import priced
+from turnout.catalogue.prices import prices_in_use
 from turnout.catalogue.quirks import merge_quirks
 from turnout.catalogue.routes import routes
 from turnout.core.names import did_you_mean
@@ -60,6 +62,8 @@ def build_catalogue(settings: Settings, environ: Mapping[str, str], *, local_mod
     if local_model is not None:
         local = _local_deployment(found[LOCAL].provider, local_model)
         offered.setdefault(local.name, local)
+    prices = prices_in_use(settings, [*presets, *settings.providers, LOCAL], problems)
+    offered = {name: priced(each, presets[each.provider.preset], prices.book) for name, each in offered.items()}
     named = routes(settings, offered, problems)
     if local_model is not None:
         named.setdefault(LOCAL, _local_route(settings, local_model))
@@ -73,6 +77,8 @@ def build_catalogue(settings: Settings, environ: Mapping[str, str], *, local_mod
         deployments=offered,
         routes=named,
         default_route=default,
+        prices=prices.book,
+        price_version=prices.version,
     )
 
 

@@ -53,6 +53,8 @@ class Preset:
     self_hosted: bool = False
     embedded: bool = False
     data: DataPolicy = field(default_factory=DataPolicy)
+    price_regions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The price region that a host of the vendor leads to; every other host leads to the price that holds anywhere."""
     quirks: Mapping[Dialect, QuirkOverrides] = field(default_factory=dict[Dialect, QuirkOverrides])
     """Departures from the dialects' owners, for `quirks.merge_quirks`."""
     quirk_sources: Mapping[Dialect, Mapping[str, str]] = field(default_factory=dict[Dialect, Mapping[str, str]])
@@ -156,6 +158,7 @@ def _preset(name: str, table: Table) -> Preset:
         self_hosted=table.flag("self_hosted", default=False),
         embedded=table.flag("embedded", default=False),
         data=_data(table.table("data")),
+        price_regions=table.mapping("price_regions"),
         quirks=quirks,
         quirk_sources=sources,
     )

@@ -1,224 +1,132 @@
-"""`data/prices.toml` as a PriceBook. Read strictly: what is absurd, ambiguous or without a source is refused.
+"""The prices in use: `data/prices.toml`, the operator's `[prices]` over it, and nothing for what runs on own machines.
 
-A row of the file may stand for several: `tiers` and `regions` hold multipliers of its prices, and each makes a row of
-its own with an id of its own. Prices are text, because TOML's numbers would become floats.
+The operator's rows of a model at a channel stand in place of all shipped ones of it. Knows no request and no
+deployment; `priced` says which channel a deployment is paid at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from itertools import combinations
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
 
-from turnout.catalogue.calendar import Calendars, Schedule
-from turnout.catalogue.calendar_file import instant, load_calendars, open_table, read_data, required_day
-from turnout.catalogue.tariff import GLOBAL, PriceBook, PriceKey, PriceRow, Tier, shown
+from turnout.catalogue.calendar import Calendars
+from turnout.catalogue.calendar_file import CALENDARS_FILE, Origin, load_calendars, open_table, over, read_data
+from turnout.catalogue.fingerprint import fingerprint
+from turnout.catalogue.price_rows import Placed, read_channel, refuse_overlaps
+from turnout.catalogue.tariff import ANY_MODEL, SELF_HOSTED, PriceBook, PriceKey, PriceRow
 from turnout.catalogue.usage_classes import TokenClass
-from turnout.core.money import Money, PricePerMillion
+from turnout.core.money import PricePerMillion
 from turnout.core.names import did_you_mean
-from turnout.core.toml_table import Table
+from turnout.core.settings_model import Settings
+from turnout.core.toml_table import Problems, Table
 
 PRICES_FILE = "prices.toml"
-LEAST = PricePerMillion.of("0.0005")
-MOST = PricePerMillion.of(2000)
-"""Dollars for a million tokens. The lowest price known in 2026 is 0.0028, the highest 600. A price of one token lies
-far below, one that was multiplied by a million too often far above."""
-_LEAST_FACTOR, _MOST_FACTOR = Decimal("0.05"), Decimal(10)
-_MOST_FEE = Money.of(1)
-_MAY_BE_FREE = (TokenClass.CACHE_WRITE, TokenClass.CACHE_WRITE_1H)
-"""Some providers write to their caches for nothing."""
+_OWN = Origin("turnout.toml")
+OWN_MACHINES = PriceRow(
+    id=f"{SELF_HOSTED}/any@2000-01-01T00:00Z",
+    key=PriceKey(model=ANY_MODEL, channel=SELF_HOSTED),
+    effective_from=datetime(2000, 1, 1, tzinfo=UTC),
+    prices={kind: PricePerMillion.of(0) for kind in TokenClass},
+    source="built in",
+    note="no price for a token: the machine is paid for otherwise",
+)
+"""Whatever model runs on a machine of one's own. Really nothing, and so not unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Every price in use."""
+
+    book: PriceBook
+    version: str
+    """Changes when any price or calendar does; written on every cost."""
 
 
 def load_prices(calendars: Calendars | None = None) -> PriceBook:
     """The shipped prices. Raises ConfigError at a defect of the data."""
-    return parse_prices(read_data(PRICES_FILE), load_calendars() if calendars is None else calendars, PRICES_FILE)
+    return PriceBook.of([*(_shipped_rows() if calendars is None else _rows_of(calendars)), OWN_MACHINES])
 
 
 def parse_prices(text: bytes, calendars: Calendars, file: str) -> PriceBook:
     """Prices from TOML, a table for each channel. Raises ConfigError naming `file` and the row."""
-    root, problems = open_table(text, file)
-    placed: list[tuple[Table, PriceRow]] = []
+    return PriceBook.of(_parsed(text, calendars, file))
+
+
+def prices_in_use(settings: Settings, sellers: Collection[str], problems: Problems) -> Prices:
+    """The shipped prices with the operator's over them. `sellers` are the names of providers, whose own tables the
+    operator may write. What is wrong goes to `problems`."""
+    environ: dict[str, str] = {}
+    calendars, shipped = load_calendars(), _shipped_rows()
+    if settings.calendars:
+        calendars = over(calendars, Table(settings.calendars, ("calendars",), problems, environ), _OWN)
+        shipped = [_following(row, calendars) for row in shipped]
+    own = _own_rows(Table(settings.prices, ("prices",), problems, environ), calendars, shipped, sellers)
+    named = frozenset((row.key.channel, name) for row in own for name in (row.key.model, *row.aliases))
+    book = PriceBook.of([*_without(shipped, named), *own, OWN_MACHINES], own=named)
+    return Prices(book, _version(settings))
+
+
+def _own_rows(
+    root: Table, calendars: Calendars, shipped: Iterable[PriceRow], sellers: Collection[str]
+) -> list[PriceRow]:
+    known = dict.fromkeys([*(row.key.channel for row in shipped), *sellers])
+    placed: list[Placed] = []
     for channel in root.names():
-        table = root.table(channel)
-        source, verified = table.required_text("source"), required_day(table, "verified")
-        for row in table.array_of_tables("rows"):
-            reader = _Reader(row, channel, calendars.schedules, source, verified)
-            placed += [(row, each) for each in reader.rows()]
-        table.done()
+        if channel not in known:
+            hint = did_you_mean(channel, known) or f"There are: {', '.join(known)}."
+            root.wrong(channel, f"is neither a provider of yours nor a seller whose prices are known. {hint}")
+        placed += read_channel(channel, root.table(channel), calendars.schedules, _OWN)
+    refuse_overlaps(placed)
+    return [each.row for each in placed]
+
+
+def _without(shipped: Iterable[PriceRow], named: Collection[tuple[str, str]]) -> list[PriceRow]:
+    """The shipped rows, less the names that the operator prices."""
+    kept: list[PriceRow] = []
+    for row in shipped:
+        names = [name for name in (row.key.model, *row.aliases) if (row.key.channel, name) not in named]
+        if len(names) == 1 + len(row.aliases):
+            kept.append(row)
+        elif names:
+            kept.append(replace(row, key=replace(row.key, model=names[0]), aliases=tuple(names[1:])))
+    return kept
+
+
+def _following(row: PriceRow, calendars: Calendars) -> PriceRow:
+    """The row by the operator's version of its schedule."""
+    return row if row.schedule is None else replace(row, schedule=calendars.schedules[row.schedule.name])
+
+
+def _version(settings: Settings) -> str:
+    own = json.dumps([settings.prices, settings.calendars], sort_keys=True, default=str)
+    return fingerprint(_shipped_version(), own)
+
+
+@cache
+def _shipped_version() -> str:
+    """Of the bytes: the files are the version's own, and change with it only."""
+    return fingerprint(*(read_data(name).decode() for name in (PRICES_FILE, CALENDARS_FILE)))
+
+
+@cache
+def _shipped_rows() -> list[PriceRow]:
+    """Read once for a process: a reload of the configuration does not change them."""
+    return _rows_of(load_calendars())
+
+
+def _rows_of(calendars: Calendars) -> list[PriceRow]:
+    return _parsed(read_data(PRICES_FILE), calendars, PRICES_FILE)
+
+
+def _parsed(text: bytes, calendars: Calendars, file: str) -> list[PriceRow]:
+    root, problems = open_table(text, file)
+    placed: list[Placed] = []
+    for channel in root.names():
+        placed += read_channel(channel, root.table(channel), calendars.schedules)
     if not len(problems):
-        _refuse_overlaps(placed)
+        refuse_overlaps(placed)
     problems.raise_any()
-    return PriceBook.of(row for _, row in placed)
-
-
-class _Reader:
-    """Reads one row of the file."""
-
-    def __init__(
-        self, table: Table, channel: str, schedules: Mapping[str, Schedule], source: str, verified: date
-    ) -> None:
-        self.table = table
-        self.channel = channel
-        self.schedules = schedules
-        self.source = source
-        self.verified = verified
-
-    def rows(self) -> list[PriceRow]:
-        """The row itself, and one for each multiplied tier and region."""
-        row = self._row()
-        tiers = [(row.key.tier, Decimal(1)), *((Tier(name), by) for name, by in self._factors("tiers", _TIERS))]
-        regions = [(row.key.region, Decimal(1)), *self._factors("regions", None)]
-        self.table.done()
-        return [
-            _multiplied(row, tier, region, of_tier * of_region)
-            for tier, of_tier in tiers
-            for region, of_region in regions
-        ]
-
-    def _row(self) -> PriceRow:
-        table = self.table
-        schedule, inside = self._schedule()
-        start, end = instant(table, "from"), instant(table, "to")
-        if start is None:
-            table.wrong("from", "must be given: the first instant at which the prices hold.")
-        elif end is not None and end <= start:
-            table.wrong("to", "must be after `from`.")
-        above = table.integer("above", 0, least=0, most=10**9)
-        up_to = table.optional_integer("up_to", least=1, most=10**9)
-        if up_to is not None and up_to <= above:
-            table.wrong("up_to", "must be more than `above`.")
-        table.choice("currency", ("USD",), "USD")
-        return PriceRow(
-            id="",
-            key=PriceKey(
-                model=table.required_text("model"),
-                channel=self.channel,
-                region=table.text("region", GLOBAL),
-                tier=Tier(table.choice("tier", _TIERS, Tier.STANDARD.value)),
-            ),
-            aliases=table.texts("aliases"),
-            serves=table.optional_text("serves"),
-            above=above,
-            up_to=up_to,
-            effective_from=start or datetime.min.replace(tzinfo=UTC),
-            effective_to=end,
-            schedule=schedule,
-            inside=inside,
-            prices=self._prices(),
-            per_request=self._fee(),
-            source=table.text("source", self.source),
-            verified=required_day(table, "verified") if table.has("verified") else self.verified,
-            note=table.text("note"),
-        )
-
-    def _schedule(self) -> tuple[Schedule | None, bool]:
-        inside, outside = self.table.optional_text("inside"), self.table.optional_text("outside")
-        if inside and outside:
-            self.table.wrong("outside", "stands beside `inside`; a row is for one of them.")
-        name = inside or outside
-        if name is not None and name not in self.schedules:
-            key = "inside" if inside else "outside"
-            self.table.wrong(key, f"there is no schedule '{name}'. {did_you_mean(name, self.schedules)}".rstrip())
-        return (None if name is None else self.schedules.get(name)), outside is None
-
-    def _prices(self) -> dict[TokenClass, PricePerMillion]:
-        found: dict[TokenClass, PricePerMillion] = {}
-        for kind in TokenClass:
-            text = self.table.optional_text(kind.value)
-            if text is not None and (each := self._price(kind, text)) is not None:
-                found[kind] = each
-        if TokenClass.INPUT not in found and not self.table.has(TokenClass.INPUT.value):
-            self.table.wrong("", "needs `input`.")
-        cached, full = found.get(TokenClass.CACHED), found.get(TokenClass.INPUT)
-        if cached and full and cached > full:
-            self.table.wrong(TokenClass.CACHED.value, f"is dearer than input, {cached} against {full}.")
-        return found
-
-    def _price(self, kind: TokenClass, text: str) -> PricePerMillion | None:
-        try:
-            each = PricePerMillion.of(text)
-        except ValueError as error:
-            self.table.wrong(kind.value, str(error))
-            return None
-        if LEAST <= each <= MOST or (each.usd == 0 and kind in _MAY_BE_FREE):
-            return each
-        self.table.wrong(
-            kind.value, f"{text} is no price of a million tokens in dollars: those lie between {LEAST} and {MOST}."
-        )
-        return None
-
-    def _fee(self) -> Money | None:
-        text = self.table.optional_text("per_request")
-        if text is None:
-            return None
-        try:
-            fee = Money.of(text)
-        except ValueError as error:
-            self.table.wrong("per_request", str(error))
-            return None
-        if not Money.of(0) < fee <= _MOST_FEE:
-            self.table.wrong("per_request", f"must be more than $0 and at most {_MOST_FEE} for one request, not {fee}.")
-        return fee
-
-    def _factors(self, key: str, allowed: tuple[str, ...] | None) -> list[tuple[str, Decimal]]:
-        found: list[tuple[str, Decimal]] = []
-        for name, text in self.table.mapping(key).items():
-            if allowed is not None and name not in allowed:
-                self.table.wrong(key, f"'{name}' is none of {', '.join(allowed)}.")
-                continue
-            factor = PricePerMillion.of(text).usd if text.replace(".", "", 1).isdigit() else Decimal(0)
-            if not _LEAST_FACTOR <= factor <= _MOST_FACTOR:
-                self.table.wrong(key, f"{name} = '{text}' is no multiplier from {_LEAST_FACTOR} to {_MOST_FACTOR}.")
-                continue
-            found.append((name, factor))
-        return found
-
-
-_TIERS = tuple(tier.value for tier in Tier)
-
-
-def _multiplied(row: PriceRow, tier: Tier, region: str, factor: Decimal) -> PriceRow:
-    """The row at another tier and region, and with its id."""
-    prices = row.prices if factor == 1 else {kind: each.times(factor) for kind, each in row.prices.items()}
-    made = replace(row, key=replace(row.key, tier=tier, region=region), prices=prices)
-    return replace(made, id=_row_id(made))
-
-
-def _row_id(row: PriceRow) -> str:
-    """`openai/gpt-5.5@2026-04-24T00:00Z;batch;us;>272000`: all that sets a row apart, nothing that can be corrected."""
-    parts = [f"{row.key.channel}/{row.key.model}@{shown(row.effective_from)}"]
-    if row.key.tier is not Tier.STANDARD:
-        parts.append(row.key.tier.value)
-    if row.key.region != GLOBAL:
-        parts.append(row.key.region)
-    if row.above:
-        parts.append(f">{row.above}")
-    if row.schedule is not None:
-        parts.append(f"{'in' if row.inside else 'out'}:{row.schedule.name}")
-    return ";".join(parts)
-
-
-def _refuse_overlaps(placed: Iterable[tuple[Table, PriceRow]]) -> None:
-    """Two rows that can both be in force for the same request are a problem of the later one."""
-    by_key: dict[PriceKey, list[tuple[Table, PriceRow]]] = {}
-    for table, row in placed:
-        for name in (row.key.model, *row.aliases):
-            by_key.setdefault(replace(row.key, model=name), []).append((table, row))
-    for rows in by_key.values():
-        for (_, one), (table, other) in combinations(rows, 2):
-            if _overlap(one, other):
-                table.wrong("", f"the row {other.id} overlaps {one.id}: both would hold for the same request.")
-
-
-def _overlap(one: PriceRow, other: PriceRow) -> bool:
-    """Whether dates and bands meet, and the hours are not each other's opposite."""
-    apart = (
-        (one.effective_to is not None and one.effective_to <= other.effective_from)
-        or (other.effective_to is not None and other.effective_to <= one.effective_from)
-        or (one.up_to is not None and one.up_to <= other.above)
-        or (other.up_to is not None and other.up_to <= one.above)
-    )
-    same_hours = one.schedule is not None and one.schedule == other.schedule
-    return not apart and not (same_hours and one.inside is not other.inside)
+    return [each.row for each in placed]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
 from turnout.catalogue.calendar import Schedule
 from turnout.catalogue.usage_classes import UNUSABLE, BillableTokens, TokenClass, UsageFlag
@@ -19,6 +20,10 @@ from turnout.core.money import Money, PricePerMillion, Tokens, total
 
 GLOBAL = "global"
 """The region of a row that holds wherever inference runs."""
+SELF_HOSTED = "self-hosted"
+"""The channel of models on machines of one's own, which have no price for a token."""
+ANY_MODEL = "*"
+"""The model of a row that holds for every model of its channel that has no row of its own."""
 
 
 class Tier(Enum):
@@ -72,7 +77,8 @@ class PriceRow:
     per_request: Money | None = None
     """A fee for each request; None: there is none."""
     source: str
-    verified: date
+    verified: date | None = None
+    """The day on which the price was compared with its sources; None for what the operator did not date."""
     note: str = ""
 
     def dated(self, at: datetime) -> bool:
@@ -151,6 +157,17 @@ class UnknownPrice:
     message: str
 
 
+_A_MINUTE = timedelta(minutes=1)
+
+
+class _Minute(NamedTuple):
+    """The rows that hold in a minute."""
+
+    start: datetime
+    end: datetime
+    rows: tuple[PriceRow, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class PriceBook:
     """Rows by channel and model name, aliases included. Made by `prices`, which has checked them."""
@@ -158,15 +175,23 @@ class PriceBook:
     rows: Mapping[tuple[str, str], tuple[PriceRow, ...]] = field(
         default_factory=dict[tuple[str, str], tuple[PriceRow, ...]]
     )
+    own: frozenset[tuple[str, str]] = frozenset()
+    """The channels and models that the operator prices."""
+    _minutes: dict[PriceKey, _Minute] = field(default_factory=dict["PriceKey", "_Minute"], compare=False, repr=False)
+    """What `in_force` found last, by key: a memo."""
 
     @classmethod
-    def of(cls, rows: Iterable[PriceRow]) -> PriceBook:
+    def of(cls, rows: Iterable[PriceRow], own: frozenset[tuple[str, str]] = frozenset()) -> PriceBook:
         """The rows, to be looked up."""
         found: dict[tuple[str, str], list[PriceRow]] = {}
         for row in rows:
             for name in (row.key.model, *row.aliases):
                 found.setdefault((row.key.channel, name), []).append(row)
-        return cls({name: tuple(each) for name, each in found.items()})
+        return cls({name: tuple(each) for name, each in found.items()}, own)
+
+    def owns(self, channel: str, model: str) -> bool:
+        """Whether the operator prices a model at a channel."""
+        return (channel, model) in self.own or (channel, ANY_MODEL) in self.own
 
     def channels_of(self, model: str) -> list[str]:
         """The channels that have a price for a model."""
@@ -174,12 +199,12 @@ class PriceBook:
 
     def models(self) -> list[str]:
         """Every name that has a price somewhere."""
-        return list(dict.fromkeys(name for _, name in self.rows))
+        return list(dict.fromkeys(name for _, name in self.rows if name != ANY_MODEL))
 
     def keyed(self, key: PriceKey) -> list[PriceRow] | UnknownPrice:
         """All rows of a key, past and future ones too."""
-        known = self.rows.get((key.channel, key.model), ())
-        if not known:
+        known = self.rows.get((key.channel, key.model)) or self.rows.get((key.channel, ANY_MODEL))
+        if known is None:
             return UnknownPrice(reason=Unknown.MODEL, message=f"No price of {key.channel}/{key.model} is known.")
         rows = [row for row in known if row.key.region == key.region and row.key.tier is key.tier]
         if rows:
@@ -187,8 +212,20 @@ class PriceBook:
         priced = sorted({f"{row.key.region}, {row.key.tier.value}" for row in known})
         return UnknownPrice(reason=Unknown.KEY, message=f"No price of {key} is known; known are: {'; '.join(priced)}.")
 
-    def in_force(self, key: PriceKey, at: datetime) -> list[PriceRow] | UnknownPrice:
+    def in_force(self, key: PriceKey, at: datetime) -> tuple[PriceRow, ...] | UnknownPrice:
         """The rows that hold at an instant, one per band of input sizes, smallest first."""
+        known = self._minutes.get(key)
+        if known is not None and known.start <= at < known.end:
+            return known.rows
+        rows = self._found(key, at)
+        if not isinstance(rows, UnknownPrice):
+            # Every edge of a row and of its hours is a whole minute of UTC, so what holds now holds until its end.
+            # What is not known is not kept: keys that nobody knows are without number.
+            start = at.astimezone(UTC).replace(second=0, microsecond=0)
+            self._minutes[key] = _Minute(start, start + _A_MINUTE, rows)
+        return rows
+
+    def _found(self, key: PriceKey, at: datetime) -> tuple[PriceRow, ...] | UnknownPrice:
         rows = self.keyed(key)
         if isinstance(rows, UnknownPrice):
             return rows
@@ -200,7 +237,7 @@ class PriceBook:
                 reason=Unknown.CALENDAR,
                 message=f"The holidays '{ended.holidays.name}' are known from {reach}, and the price depends on them.",
             )
-        now = sorted((row for row in dated if row.in_hours(at)), key=lambda row: row.above)
+        now = tuple(sorted((row for row in dated if row.in_hours(at)), key=lambda row: row.above))
         return now or UnknownPrice(reason=Unknown.TIME, message=f"No price of {key} is known for {shown(at)}.")
 
     def next_change(self, key: PriceKey, at: datetime) -> datetime | None:

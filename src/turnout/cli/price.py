@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -124,7 +125,9 @@ def _known(book: PriceBook, usage: BillableTokens, key: PriceKey, at: datetime) 
     return cost
 
 
-def _lines(key: PriceKey, at: datetime, rows: list[PriceRow], change: datetime | None, cost: Cost | None) -> list[str]:
+def _lines(
+    key: PriceKey, at: datetime, rows: Sequence[PriceRow], change: datetime | None, cost: Cost | None
+) -> list[str]:
     lines = [f"{key} at {shown(at)}"]
     for row in rows:
         lines.append(f"  row      {row.id}")
@@ -132,7 +135,8 @@ def _lines(key: PriceKey, at: datetime, rows: list[PriceRow], change: datetime |
         if row.serves is not None:
             lines.append(f"  serves   {row.serves}")
         lines.append("  prices   " + ", ".join(f"{kind.value} {each}" for kind, each in row.prices.items()))
-        lines.append(f"  source   {row.source}, compared on {row.verified}")
+        compared = f", compared on {row.verified}" if row.verified else ""
+        lines.append(f"  source   {row.source}{compared}")
         if row.note:
             lines.append(f"  note     {row.note}")
     lines.append(f"next change: {shown(change) if change else 'none known'}")
@@ -160,7 +164,7 @@ def _holds(row: PriceRow) -> str:
 
 
 def _report(
-    key: PriceKey, at: datetime, rows: list[PriceRow], change: datetime | None, cost: Cost | None
+    key: PriceKey, at: datetime, rows: Sequence[PriceRow], change: datetime | None, cost: Cost | None
 ) -> JsonObject:
     report: JsonObject = {
         "model": key.model,
@@ -197,7 +201,7 @@ def _row(row: PriceRow) -> JsonObject:
         "inside": None if row.schedule is None else row.inside,
         "prices": {kind.value: plain(each.usd) for kind, each in row.prices.items()},
         "source": row.source,
-        "verified": row.verified.isoformat(),
+        "verified": None if row.verified is None else row.verified.isoformat(),
         "note": row.note,
     }
 

@@ -89,12 +89,12 @@ class Metrics:
         """Storage refused a record: the number that must stay at zero."""
         self._lost += 1
 
-    def page(self, *, in_flight: int, ready: bool, version: str, catalogue: str) -> bytes:
+    def page(self, *, in_flight: int, ready: bool, version: str, catalogue: str, prices: str) -> bytes:
         """The text that Prometheus reads."""
         self._now = {
             "turnout_requests_in_flight": ((), in_flight),
             "turnout_ready": ((), float(ready)),
-            "turnout_info": ((version, catalogue), 1.0),
+            "turnout_info": ((version, catalogue, prices), 1.0),
         }
         return generate_latest(self.registry)
 
@@ -109,7 +109,7 @@ class Metrics:
         what = "From receipt to the first content sent to the caller."
         yield _histograms("turnout_first_byte_seconds", what, self._first)
         for name, (values, number) in self._now.items():
-            shown = GaugeMetricFamily(name, "As of now.", labels=("version", "catalogue") if values else ())
+            shown = GaugeMetricFamily(name, "As of now.", labels=("version", "catalogue", "prices") if values else ())
             shown.add_metric(values, number)
             yield shown
 
