@@ -35,11 +35,12 @@ from turnout.gateway.services import Services
 from turnout.gateway.telemetry import exporting
 from turnout.gateway.traffic import Traffic
 from turnout.gateway.vault import ReasoningVault
-from turnout.ledger.database import open_database
 from turnout.ledger.datadir import DataDir, DirLock
 from turnout.ledger.keyring import KeyRing, StaticKey
 from turnout.ledger.keys import KeySpec, list_keys
 from turnout.ledger.keystore import KeyStore
+from turnout.ledger.location import location_of
+from turnout.ledger.opening import open_store
 from turnout.ledger.writer import Writer
 from turnout.upkeep import background
 from turnout.upstream.embedded import EmbeddedModel, Transports
@@ -83,14 +84,15 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
     reloader = _reloader(config, environ)
     settings = reloader.current.settings
     journal = Journal(around.clock, around.log, level=settings.log.level, as_json=settings.log.format == "json")
-    directory = DataDir(settings.storage.dir)
+    location = location_of(settings.storage, environ)
+    directory = DataDir(location.directory)
     async with contextlib.AsyncExitStack() as stack:
-        lock = stack.enter_context(DirLock(directory))
-        connection = open_database(directory, around.random_bytes)
-        rows = list_keys(connection)
-        writer = Writer(connection)
-        stack.push_async_callback(writer.close)
+        lock = stack.enter_context(DirLock(directory, shared=location.shared))
         pepper = directory.pepper(_secret(environ, "TURNOUT_PEPPER"), around.random_bytes)
+        store = open_store(location, directory, pepper, around.random_bytes)
+        rows = list_keys(store)
+        writer = Writer(store)
+        stack.push_async_callback(writer.close)
         admin = directory.admin_key(_secret(environ, "TURNOUT_ADMIN_KEY"), around.random_bytes)
         ring = KeyRing(pepper, rows, [_admin_key(admin), *_static_keys(settings, environ)])
         auth = Authenticator(ring, around.clock, settings.limits)
@@ -152,7 +154,7 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             waiting_for=_waiting(embedded),
             observe=observe,
         )
-        async with background(services, embedded):
+        async with background(services, embedded, several=location.several):
             app: Asgi = Application(services, rest_app(services))
             if settings.server.cors_origins:
                 app = CORSMiddleware(

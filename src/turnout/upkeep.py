@@ -13,14 +13,17 @@ from turnout.ledger.retention import Retention, sweep
 from turnout.upstream.embedded import EmbeddedModel
 
 CONFIG_POLL_SECONDS = 1.0
+KEYS_POLL_SECONDS = 1.0
 SETTLE_SECONDS = 0.3
 SWEEP_SECONDS = 3600.0
 
 
 @contextlib.asynccontextmanager
-async def background(services: Services, embedded: EmbeddedModel | None) -> AsyncGenerator[None]:
-    """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model. An error of the block
-    leaves it as it is, in no group."""
+async def background(
+    services: Services, embedded: EmbeddedModel | None, *, several: bool = False
+) -> AsyncGenerator[None]:
+    """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model; where `several`
+    processes write one record, the others' keys. An error of the block leaves it as it is, in no group."""
     problem: TurnoutError | None = None
     async with asyncio.TaskGroup() as tasks:
         owned = [
@@ -30,6 +33,8 @@ async def background(services: Services, embedded: EmbeddedModel | None) -> Asyn
         ]
         if embedded is not None:
             owned.append(tasks.create_task(_start_embedded(services, embedded)))
+        if several:
+            owned.append(tasks.create_task(_follow_keys(services)))
         try:
             yield
         except TurnoutError as error:
@@ -57,6 +62,14 @@ async def _sweep_records(services: Services) -> None:
         except StorageUnavailable as error:
             services.journal.warning("old records not deleted", why=error.message)
         await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _follow_keys(services: Services) -> None:
+    """A key that another process made, revoked or rotated holds here within two seconds."""
+    while True:
+        with contextlib.suppress(StorageUnavailable):  # readiness tells of it
+            await services.keys.refresh()
+        await asyncio.sleep(KEYS_POLL_SECONDS)
 
 
 async def _watch_config(services: Services) -> None:

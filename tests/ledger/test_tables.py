@@ -16,8 +16,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
 from turnout.ledger import statements, tables
-from turnout.ledger.database import REVISIONS
 from turnout.ledger.migrate import MIGRATIONS, upgrade
+from turnout.ledger.schema import REVISIONS
 
 
 def text_of(statement: object) -> str:

@@ -52,6 +52,8 @@ _RESTART: tuple[tuple[str, Callable[[Settings], object]], ...] = (
     ("server.max_requests_in_flight", lambda settings: settings.server.max_requests_in_flight),
     ("server.cors_origins", lambda settings: settings.server.cors_origins),
     ("storage.dir", lambda settings: settings.storage.dir),
+    ("storage.shared", lambda settings: settings.storage.shared),
+    ("storage.database_url_env", lambda settings: settings.storage.database_url_env),
     ("log.level", lambda settings: settings.log.level),
     ("log.format", lambda settings: settings.log.format),
     ("breaker", lambda settings: settings.breaker),

@@ -1,7 +1,8 @@
 """Calls to a running server's admin API, and the choice between that and the data directory.
 
 A running server is the only writer of its database, so a command that changes something asks the server. When none
-runs, the command takes the directory's lock and writes by itself.
+runs, the command takes the directory's lock and writes by itself. It also does where servers share the record: they
+notice.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from turnout.core.json import JsonObject
 from turnout.core.secret import Secret
 from turnout.core.settings import find_config, read_settings
 from turnout.ledger.datadir import DataDir, holder
+from turnout.ledger.location import Location, location_of
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -32,6 +34,7 @@ class Place:
     """Where a command works: a data directory, and the server to ask when there is one."""
 
     path: Path
+    location: Location
     url: str | None
     admin_key: Secret | None
 
@@ -44,14 +47,16 @@ class Place:
 
 def find_place(config: Path | None, data_dir: Path | None, url: str | None, environ: Mapping[str, str]) -> Place:
     """The place the options name: `url`, else the server that holds the data directory, else the directory itself."""
-    path = data_dir or read_settings(find_config(config, environ), environ).storage.dir
+    location = _location(config, data_dir, environ)
+    path = location.directory
     given = environ.get("TURNOUT_ADMIN_KEY")
-    held = None if url else holder(path)
+    held = None if url or location.shared else holder(path)
     if held is not None and held.url is None:
         raise ConfigError(
             f"Process {held.pid} holds {path} and does not listen yet, or is another command. Try again in a moment."
         )
-    return Place(path=path, url=url or (held.url if held else None), admin_key=Secret(given) if given else None)
+    key = Secret(given) if given else None
+    return Place(path=path, location=location, url=url or (held.url if held else None), admin_key=key)
 
 
 def admin_call(url: str, key: Secret, method: str, path: str, body: JsonObject | None = None) -> JsonObject:
@@ -101,6 +106,15 @@ def place_of(config: Path | None, data_dir: Path | None, url: str | None) -> Pla
 def data_dir_of(config: Path | None, data_dir: Path | None) -> Path:
     """The data directory, for commands that only read."""
     return data_dir or read_settings(find_config(config, os.environ), os.environ).storage.dir
+
+
+def location_of_record(config: Path | None, data_dir: Path | None) -> Location:
+    """Where the record is, for commands that only read."""
+    return _location(config, data_dir, os.environ)
+
+
+def _location(config: Path | None, data_dir: Path | None, environ: Mapping[str, str]) -> Location:
+    return location_of(read_settings(find_config(config, environ), environ).storage, environ, data_dir)
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from pathlib import Path
 from turnout.cli.finding import Finding, ok, problem, warning
 from turnout.core.errors import TurnoutError
 from turnout.core.settings_model import Settings
-from turnout.ledger.database import REVISIONS
 from turnout.ledger.datadir import DATABASE, holder
+from turnout.ledger.location import Location, location_of
+from turnout.ledger.opening import read_store
+from turnout.ledger.schema import REVISIONS
 from turnout.ledger.sqlite_store import storage_error
 from turnout.upstream.local_gguf import read_gguf
 from turnout.upstream.local_weights import find_weights
@@ -29,9 +31,19 @@ def storage(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
     path = settings.storage.dir
     yield directory(path)
     yield disk(shutil.disk_usage(_nearest(path)).free)
-    yield database(path)
+    try:
+        location = location_of(settings.storage, environ)
+    except TurnoutError as error:
+        yield problem("database", error.message, "Correct the setting.")
+        return
+    yield database(path) if location.url is None else server(location)
     yield lock(path)
-    if (path / DATABASE).exists() and not (path / "pepper").exists() and not environ.get("TURNOUT_PEPPER", "").strip():
+    if (
+        location.url is None
+        and (path / DATABASE).exists()
+        and not (path / "pepper").exists()
+        and not environ.get("TURNOUT_PEPPER", "").strip()
+    ):
         yield problem(
             "pepper",
             f"There is a database and no {path / 'pepper'}: no key that is stored can be verified.",
@@ -91,6 +103,15 @@ def database(path: Path) -> Finding:
             "database", f"{file} has the unknown schema {revision}.", "A newer Turnout wrote it: start that one."
         )
     return ok("database", f"schema {revision}, {file.stat().st_size / MIB:.1f} MiB")
+
+
+def server(location: Location) -> Finding:
+    """Whether PostgreSQL can be reached and has this version's schema."""
+    try:
+        with closing(read_store(location)):
+            return ok("database", f"{location}, schema {REVISIONS[-1]}")
+    except TurnoutError as error:
+        return problem("database", error.message, "Start it, or correct its URL; an older schema is migrated at start.")
 
 
 def _revision(file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -13,13 +14,12 @@ import orjson
 from rich.markup import escape
 from rich.table import Column
 
-from turnout.cli.admin import Place, data_dir_of, place_of, place_options, told
+from turnout.cli.admin import Place, location_of_record, place_of, place_options, told
 from turnout.cli.tables import plain_table, show
 from turnout.core.clock import SystemClock
 from turnout.core.json import Json, JsonObject
 from turnout.core.secret import Secret
-from turnout.ledger.database import open_database, read_only
-from turnout.ledger.datadir import DATABASE, DataDir, DirLock
+from turnout.ledger.datadir import DataDir, DirLock
 from turnout.ledger.keys import (
     KeyMaker,
     KeySpec,
@@ -29,6 +29,8 @@ from turnout.ledger.keys import (
     row_to_json,
     spec_to_json,
 )
+from turnout.ledger.location import Location
+from turnout.ledger.opening import open_store, read_store
 from turnout.ledger.store import Store
 
 T = TypeVar("T")
@@ -101,7 +103,7 @@ def list_(machine: bool, config: Path | None, data_dir: Path | None, url: str | 
             answer = place_of(config, data_dir, url).call("GET", "/admin/keys").get("keys")
             rows = answer if isinstance(answer, list) else []
         else:
-            rows = _stored(data_dir_of(config, data_dir))
+            rows = _stored(location_of_record(config, data_dir))
     if machine:
         click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
         return
@@ -151,26 +153,23 @@ def _change(place: Place, change: Callable[[KeyMaker, Store], T]) -> T:
     """Makes one change directly, holding the directory's lock meanwhile."""
     directory = DataDir(place.path)
     given = os.environ.get("TURNOUT_PEPPER")
-    with DirLock(directory):
-        connection = open_database(directory, os.urandom)
-        try:
-            pepper = directory.pepper(Secret(given) if given else None, os.urandom)
+    with DirLock(directory, shared=place.location.shared):
+        pepper = directory.pepper(Secret(given) if given else None, os.urandom)
+        with closing(open_store(place.location, directory, pepper, os.urandom)) as store:
             maker = KeyMaker(pepper=pepper, random_bytes=os.urandom, now=_now(), actor="cli")
-            connection.begin()
-            done = change(maker, connection)
-            connection.commit()
-        finally:
-            connection.close()  # a transaction that was not committed is rolled back
+            try:
+                store.begin()
+                done = change(maker, store)
+                store.commit()
+            except store.errors as error:
+                raise store.ours(error) from None
     return done
 
 
-def _stored(path: Path) -> list[Json]:
+def _stored(location: Location) -> list[Json]:
     """Read from the database, beside a server if one runs."""
-    connection = read_only(path / DATABASE)
-    try:
-        return [row_to_json(row, _now()) for row in list_keys(connection)]
-    finally:
-        connection.close()
+    with closing(read_store(location)) as store:
+        return [row_to_json(row, _now()) for row in list_keys(store)]
 
 
 def _cells(row: JsonObject) -> list[str]:

@@ -10,10 +10,9 @@ import orjson
 from rich.markup import escape
 from rich.table import Column
 
-from turnout.cli.admin import data_dir_of, told
+from turnout.cli.admin import location_of_record, told
 from turnout.cli.tables import plain_table, show
 from turnout.core.errors import NotFound
-from turnout.ledger.datadir import DATABASE
 from turnout.ledger.queries import Wanted, find_request, list_requests, reading
 from turnout.ledger.record import AttemptRecord, RequestRecord
 
@@ -44,7 +43,7 @@ def requests(
 
     REQUEST_ID is the value of the answer's `x-request-id` header, or the end of it as the list shows it.
     """
-    with told(), reading(data_dir_of(config, data_dir) / DATABASE) as connection:
+    with told(), reading(location_of_record(config, data_dir)) as connection:
         if request_id is None:
             found = list_requests(connection, Wanted(limit=limit, key_id=key_id, route=route, failed=failed))
         else:

@@ -142,15 +142,25 @@ def _origin(text: str) -> str | None:
 
 def _storage(table: Table, environ: Mapping[str, str], file: Path | None) -> StorageSettings:
     written = table.optional_text("dir")
+    shared = table.flag("shared", False)
+    table.forbid("database_url", "holds a password: put it in an environment variable, named by `database_url_env`.")
+    variable = table.optional_text("database_url_env", check=_variable)
     table.done()
-    if written is None:
-        return StorageSettings(dir=data_dir(environ))
+    place = data_dir(environ) if written is None else _written_dir(written, environ, file)
+    return StorageSettings(dir=place, shared=shared, database_url_env=variable)
+
+
+def _variable(text: str) -> str | None:
+    return "must be the name of a variable, not the URL itself." if "/" in text or "=" in text else None
+
+
+def _written_dir(written: str, environ: Mapping[str, str], file: Path | None) -> Path:
     base = file.parent if file is not None else Path()
     if written == "~" or written.startswith("~/"):
         base = Path(environ.get("HOME") or Path.home())
         written = written[2:]
     # Relative to the file, so that the place does not depend on where the server was started.
-    return StorageSettings(dir=base / written)
+    return base / written
 
 
 def _log(table: Table) -> LogSettings:

@@ -59,6 +59,10 @@ class StorageSettings:
     """Where the database and pulled weights live."""
 
     dir: Path
+    shared: bool = False
+    """Several processes of this machine write the SQLite file."""
+    database_url_env: str | None = None
+    """The variable with a PostgreSQL URL; None: TURNOUT_DATABASE_URL, where it is set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,32 +2,33 @@
 
 The one read-write connection of a process belongs to `writer`, and it is the only one that checkpoints: SQLite before
 3.51.3 can corrupt a WAL file that two connections write or checkpoint at once (https://sqlite.org/wal.html, "the
-WAL-reset bug"). `DirLock` keeps other processes away. Readers open `read_only`.
+WAL-reset bug"). `DirLock` keeps other processes away. Where several processes share the file, it has a rollback journal
+instead (TRUNCATE, which `synchronous=FULL` makes durable); a report then holds up their commits while it reads.
+Readers open `read_only`.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from turnout.core.errors import ConfigError, StorageUnavailable
 from turnout.core.ids import RandomBytes
 from turnout.ledger import statements
 from turnout.ledger.datadir import DataDir
+from turnout.ledger.schema import REVISIONS, migrate_in_child
 from turnout.ledger.sqlite_store import SqliteStore, storage_error, unusable
-
-REVISIONS = ("0001", "0002", "0003")
-"""The schema's revisions, oldest first; the last is the one this version works on."""
 
 _QUICK_CHECK_BYTES = 16 * 1024 * 1024
 """Files up to this size are checked page by page at start (about 0.1 s); larger ones by header and length only."""
 
 
-def open_database(directory: DataDir, random_bytes: RandomBytes, *, busy_ms: int = 2000) -> SqliteStore:
-    """The read-write connection, its file created or migrated as needed. Hold the directory's lock.
+def open_database(
+    directory: DataDir, random_bytes: RandomBytes, *, busy_ms: int | None = None, shared: bool = False
+) -> SqliteStore:
+    """The read-write connection, its file created or migrated as needed. Hold the directory's lock, shared where other
+    processes may write as well.
 
     Raises ConfigError when the file is missing though it was there, exchanged, cut, damaged, no database of ours, or
     of a newer Turnout; StorageUnavailable when it can't be opened or written now.
@@ -44,11 +45,19 @@ def open_database(directory: DataDir, random_bytes: RandomBytes, *, busy_ms: int
             raise unusable(path, f"{what}, and {directory.mark} says that there was a record in it")
         _migrate(path)
     try:
-        connection = _prepare(path, busy_ms)
+        connection = _prepare(path, _Manner(busy_ms or (10_000 if shared else 2000), shared))
         _check_identity(directory, connection, mark, random_bytes)
     except sqlite3.Error as error:
         raise storage_error(error, path) from error
     return SqliteStore(connection)
+
+
+class _Manner(NamedTuple):
+    """How a file is opened."""
+
+    busy_ms: int
+    """How long to wait for another connection: a shared file has many, and SQLite's waiting is not fair."""
+    shared: bool
 
 
 def read_only(path: Path) -> SqliteStore:
@@ -67,9 +76,9 @@ def read_only(path: Path) -> SqliteStore:
     return SqliteStore(connection)
 
 
-def _prepare(path: Path, busy_ms: int) -> sqlite3.Connection:
+def _prepare(path: Path, manner: _Manner) -> sqlite3.Connection:
     path.chmod(0o600)  # before WAL, whose files take the mode of the database
-    connection = _connect(path, busy_ms)
+    connection = _connect(path, manner)
     try:
         revision = _revision(connection)
         if revision is None:
@@ -82,7 +91,7 @@ def _prepare(path: Path, busy_ms: int) -> sqlite3.Connection:
         if revision != REVISIONS[-1]:
             connection.close()
             _migrate(path)
-            connection = _connect(path, busy_ms)
+            connection = _connect(path, manner)
         _check_whole(path, connection)
     except BaseException:
         connection.close()
@@ -90,16 +99,16 @@ def _prepare(path: Path, busy_ms: int) -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: Path, busy_ms: int) -> sqlite3.Connection:
+def _connect(path: Path, manner: _Manner) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
-        timeout=busy_ms / 1000,
+        timeout=manner.busy_ms / 1000,
         isolation_level=None,  # BEGIN and COMMIT are the writer's own
         check_same_thread=False,  # opened at start, then used by the writer's thread alone
     )
     for pragma in (
-        "PRAGMA journal_mode=WAL",
+        f"PRAGMA journal_mode={'TRUNCATE' if manner.shared else 'WAL'}",
         "PRAGMA synchronous=FULL",
         "PRAGMA foreign_keys=ON",
         "PRAGMA journal_size_limit=67108864",
@@ -136,12 +145,8 @@ def _check_identity(
     directory: DataDir, connection: sqlite3.Connection, mark: str | None, random_bytes: RandomBytes
 ) -> None:
     """Gives a new file its id; raises ConfigError when the file is not the one this directory had."""
-    row = connection.execute(statements.SELECT_META, ("id",)).fetchone()
-    if row is None:
-        own = random_bytes(16).hex()
-        connection.execute(statements.UPSERT_META, ("id", own))
-    else:
-        own = str(row[0])
+    connection.execute(statements.INSERT_META, ("id", random_bytes(16).hex()))
+    own = str(connection.execute(statements.SELECT_META, ("id",)).fetchone()[0])
     if mark is None:
         directory.write_private(directory.mark.name, own)
     elif mark != own:
@@ -150,19 +155,4 @@ def _check_identity(
 
 
 def _migrate(path: Path) -> None:
-    umask = os.umask(0o077)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "turnout.ledger.migrate", str(path)],
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise StorageUnavailable(f"{path} could not be migrated: {error}.") from error
-    finally:
-        os.umask(umask)
-    if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise StorageUnavailable(f"{path} could not be migrated to schema {REVISIONS[-1]}: {said}")
+    migrate_in_child(str(path), [str(path)], {})

@@ -11,6 +11,7 @@ Directory 0700, files 0600.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -33,7 +34,8 @@ class Holder:
 
     pid: int | None
     url: str | None
-    """Where it listens, once it does."""
+    """Where it listens, once it does. None of one that shares the directory."""
+    shared: bool = False
 
 
 class DataDir:
@@ -70,16 +72,22 @@ class DataDir:
             return given
         return Secret(self._keep("admin.key", lambda: mint(random_bytes).text))
 
-    def write_private(self, name: str, text: str) -> None:
-        """Writes a file of mode 0600 so that it is there whole or not at all, also after a power cut."""
-        partial = self.path / f"{name}.new"
+    def write_private(self, name: str, text: str, *, once: bool = False) -> None:
+        """Writes a file of mode 0600 so that it is there whole or not at all, also after a power cut. `once`: a file
+        that is there stays, also where another process makes it at the same moment."""
+        partial = self.path / f"{name}.{os.getpid()}.new"
         try:
             handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(self.path / name)
+            if once:
+                with contextlib.suppress(FileExistsError):
+                    (self.path / name).hardlink_to(partial)
+                partial.unlink()
+            else:
+                partial.replace(self.path / name)
             self._sync()
         except OSError as error:
             raise StorageUnavailable(f"{self.path / name} can't be written: {error.strerror}.") from error
@@ -96,8 +104,9 @@ class DataDir:
     def _keep(self, name: str, make: Callable[[], str]) -> str:
         text = self.read(name)
         if text is None:
-            text = make()
-            self.write_private(name, text)
+            self.write_private(name, make(), once=True)
+            text = self.read(name)
+        assert text is not None, "it was there or was made"
         return text
 
     def _sync(self) -> None:
@@ -111,29 +120,30 @@ class DataDir:
 class DirLock:
     """The right to write in a data directory. The system takes it back when the process ends, kill -9 included."""
 
-    def __init__(self, directory: DataDir) -> None:
-        """Takes the lock. Raises ConfigError naming the holder when another process has it."""
+    def __init__(self, directory: DataDir, *, shared: bool = False) -> None:
+        """Takes the lock, alone or beside others that take it `shared`. Raises ConfigError naming the holder when
+        another process has it otherwise."""
+        self._shared = shared
         self._path = directory.path / "turnout.lock"
         try:
             self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StorageUnavailable(f"{self._path} can't be opened: {error.strerror}.") from error
         try:
-            _lock(self._handle)
+            _lock(self._handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         except OSError as error:
             os.close(self._handle)
             found = read_holder(self._path)
             who = f"process {found.pid}" if found.pid else "another process"
-            raise ConfigError(
-                f"{directory.path} is in use by {who}. One Turnout process may use a data directory at a time:"
-                " stop that one, or give this one its own directory."
-            ) from error
+            raise ConfigError(_in_use(directory.path, who, wanted=shared, has=found.shared)) from error
         self.announce(None)
 
     def announce(self, url: str | None) -> None:
-        """Writes down who holds the lock and where it listens, for the command line to find."""
+        """Writes down who holds the lock and where it listens, for the command line to find. Of several who share it,
+        the last one stands there, and no address: each of them may stop while the others go on."""
+        told = "shared" if self._shared else url or ""
         os.truncate(self._handle, 0)
-        os.pwrite(self._handle, f"{os.getpid()} {url or ''}\n".encode(), 0)
+        os.pwrite(self._handle, f"{os.getpid()} {told}\n".encode(), 0)
 
     def release(self) -> None:
         """Gives the lock back. Idempotent."""
@@ -148,11 +158,28 @@ class DirLock:
         self.release()
 
 
-def _lock(handle: int) -> None:
+def _in_use(path: Path, who: str, *, wanted: bool, has: bool) -> str:
+    if wanted:
+        return (
+            f"{path} is in use by {who}, which does not share it. Set `[storage] shared = true` for every"
+            " Turnout process on this directory, and start that one again."
+        )
+    if has:
+        return (
+            f"{path} is in use by processes that share it, {who} among them. Set `[storage] shared = true` here"
+            " as well, or give this one its own directory."
+        )
+    return (
+        f"{path} is in use by {who}. One Turnout process may use a data directory at a time:"
+        " stop that one, give this one its own directory, or let them share it (`[storage] shared = true`)."
+    )
+
+
+def _lock(handle: int, how: int) -> None:
     """Takes the lock, trying thrice within 0.1 s: `holder` may be looking at it just now."""
     for pause in (0.05, 0.05, None):
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, how | fcntl.LOCK_NB)
             return
         except OSError:
             if pause is None:
@@ -172,9 +199,21 @@ def holder(path: Path) -> Holder | None:
     except OSError:
         return read_holder(lock)
     else:
-        return None
+        return _sharer(handle, lock)
     finally:
         os.close(handle)
+
+
+def _sharer(handle: int, lock: Path) -> Holder | None:
+    """One of those who share the directory; None where nobody does."""
+    found = read_holder(lock)
+    if not found.shared:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return found
+    return None
 
 
 def read_holder(lock: Path) -> Holder:
@@ -183,7 +222,8 @@ def read_holder(lock: Path) -> Holder:
         pid, _, url = lock.read_text(encoding="utf-8").strip().partition(" ")
     except (OSError, UnicodeDecodeError):
         return Holder(pid=None, url=None)
-    return Holder(pid=int(pid) if pid.isdecimal() else None, url=url or None)
+    shared = url == "shared"
+    return Holder(pid=int(pid) if pid.isdecimal() else None, url=None if shared else url or None, shared=shared)
 
 
 def _long_enough(secret: Secret, where: str) -> Secret:

@@ -44,10 +44,11 @@ class KeyRing:
     def __init__(self, pepper: Secret, rows: Iterable[KeyRow] = (), static: Iterable[StaticKey] = ()) -> None:
         """Raises ConfigError where a static key is short or a broken tn_ key."""
         self._pepper = pepper
-        self._rows: dict[str, tuple[KeyRow, KnownKey]] = {}
+        self._rows: dict[str, tuple[KeyRow, KnownKey]]
+        self.version = ""
+        """Of the rows, as `keys_version` tells it; empty before it was first asked."""
         self._static: dict[bytes, KnownKey] = {}
-        for row in rows:
-            self.put(row)
+        self.replace_rows(rows)
         self.replace_static(static)
 
     def replace_static(self, static: Iterable[StaticKey]) -> None:
@@ -59,6 +60,10 @@ class KeyRing:
         except ConfigError:
             self._static = before
             raise
+
+    def replace_rows(self, rows: Iterable[KeyRow]) -> None:
+        """Takes over the stored keys, whole: another process may have changed any of them."""
+        self._rows = {row.id: (row, KnownKey(row.id, row.spec)) for row in rows}
 
     def put(self, row: KeyRow) -> None:
         """Takes over a new, changed or revoked key. The next request sees it."""

@@ -138,11 +138,18 @@ class KeyMaker:
     def _note(self, store: Store, action: str, key_id: str, detail: JsonObject) -> None:
         entry = audit.AuditEntry(at=self.now, actor=self.actor, action=action, object=key_id, detail=detail)
         audit.append(store, entry)
+        store.execute(statements.BUMP_KEYS_VERSION)
 
 
 def list_keys(store: Store) -> list[KeyRow]:
     """All keys, oldest first, the revoked ones too."""
     return [_row(values) for values in store.execute(statements.SELECT_KEYS)]
+
+
+def keys_version(store: Store) -> str:
+    """Another text after every change of keys, whichever process made it."""
+    row = store.execute(statements.SELECT_META, ("keys_version",)).fetchone()
+    return str(row[0]) if row else ""
 
 
 def digest(pepper: Secret, text: str) -> bytes:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from turnout.core.clock import Clock
 from turnout.core.ids import RandomBytes
 from turnout.core.secret import Secret
 from turnout.ledger.keyring import KeyRing
-from turnout.ledger.keys import Issued, KeyMaker, KeyRow, KeySpec, list_keys
+from turnout.ledger.keys import Issued, KeyMaker, KeyRow, KeySpec, keys_version, list_keys
+from turnout.ledger.store import Store
 from turnout.ledger.writer import Writer
+
+
+class _Keys(NamedTuple):
+    """All rows, at a version."""
+
+    version: str
+    rows: list[KeyRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,18 @@ class KeyStore:
 
     async def list(self) -> list[KeyRow]:
         return await self.writer.run(list_keys)
+
+    async def refresh(self) -> None:
+        """Takes over what other processes did to the keys since the last call. Costs one small read where that is
+        nothing."""
+        found = await self.writer.run(self._changed)
+        if found is not None:
+            self.ring.version = found.version
+            self.ring.replace_rows(found.rows)
+
+    def _changed(self, store: Store) -> _Keys | None:
+        version = keys_version(store)
+        return None if version == self.ring.version else _Keys(version, list_keys(store))
 
     def _maker(self, actor: str) -> KeyMaker:
         return KeyMaker(pepper=self.pepper, random_bytes=self.random_bytes, now=self.clock.now(), actor=actor)

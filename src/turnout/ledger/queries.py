@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, NullPool, Row, Select, create_engine, select
+from sqlalchemy.exc import DBAPIError
 
 from turnout.ledger.database import read_only
+from turnout.ledger.location import Location
+from turnout.ledger.opening import require_driver
 from turnout.ledger.record import AttemptRecord, RequestRecord
 from turnout.ledger.rows import from_ms
 from turnout.ledger.tables import attempts, requests
@@ -32,15 +35,45 @@ class Wanted:
 
 
 @contextmanager
-def reading(path: Path) -> Generator[Connection]:
-    """A read-only connection to the database at `path`. Raises ConfigError, StorageUnavailable."""
-    store = read_only(path)
+def reading(place: Location | Path) -> Generator[Connection]:
+    """A read-only connection to the record, or to the SQLite file at a path. Raises ConfigError, StorageUnavailable."""
+    if isinstance(place, Location) and place.url is not None:
+        with _reading_postgres(place) as connection:
+            yield connection
+        return
+    store = read_only(place.file if isinstance(place, Location) else place)
     engine = create_engine("sqlite://", creator=lambda: store.raw, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             yield connection
     finally:
         store.close()
+
+
+_REPORT_SECONDS = 600.0
+"""How long a report's statement may take."""
+
+
+@contextmanager
+def _reading_postgres(place: Location) -> Generator[Connection]:
+    """In one snapshot, so that the parts of a report fit together."""
+    require_driver()
+    from turnout.ledger.postgres_database import read_postgres
+    from turnout.ledger.postgres_store import PostgresLimits, connect, postgres_error
+
+    limits = PostgresLimits(statement=_REPORT_SECONDS, idle=_REPORT_SECONDS, silent=_REPORT_SECONDS)
+    read_postgres(place, limits).close()  # tells what is wrong with the schema
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: connect(place, limits, writes=False),
+        poolclass=NullPool,
+        isolation_level="REPEATABLE READ",
+    )
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise postgres_error(error.orig or error, place) from None
 
 
 def list_requests(connection: Connection, wanted: Wanted) -> list[RequestRecord]:

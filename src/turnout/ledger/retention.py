@@ -47,7 +47,7 @@ def delete_audit(store: Store, before: datetime, most: int = CHUNK) -> int:
 
 def delete_keys(store: Store, before: datetime, most: int = CHUNK) -> int:
     """Deletes up to `most` keys revoked or expired before then. Returns how many."""
-    return store.execute(statements.DELETE_KEYS, (to_ms(before), most)).rowcount
+    return store.execute(statements.DELETE_KEYS, (to_ms(before), to_ms(before), most)).rowcount
 
 
 async def sweep(writer: Writer, now: datetime, retention: Retention) -> Swept:

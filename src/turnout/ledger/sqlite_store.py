@@ -63,7 +63,7 @@ def storage_error(error: Exception, path: Path | None = None) -> StorageUnavaila
         return unusable(path, f"is damaged or no database ({error})")
     match primary:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            text = f"{where} is locked by another process. Turnout must be its only writer."
+            text = f"{where} is locked by another process. Where it is not shared, Turnout must be its only writer."
         case sqlite3.SQLITE_FULL:
             text = f"{where} can't grow: the disk is full. Free some space."
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:

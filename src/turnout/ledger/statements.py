@@ -57,10 +57,7 @@ DELETE_REQUESTS = "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHE
 DELETE_AUDIT = "DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE at_ms < ? ORDER BY seq LIMIT ?)"
 """A chunk of old audit entries, from the chain's old end."""
 
-DELETE_KEYS = (
-    "DELETE FROM keys WHERE id IN"
-    " (SELECT id FROM keys WHERE min(ifnull(revoked_ms, expires_ms), ifnull(expires_ms, revoked_ms)) < ? LIMIT ?)"
-)
+DELETE_KEYS = "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE revoked_ms < ? OR expires_ms < ? LIMIT ?)"
 """A chunk of keys that have been revoked or expired for long."""
 
 SELECT_VERSION = "SELECT version_num FROM alembic_version"
@@ -68,6 +65,15 @@ SELECT_VERSION = "SELECT version_num FROM alembic_version"
 
 SELECT_META = "SELECT value FROM meta WHERE name = ?"
 """A fact about the file itself."""
+
+INSERT_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
+"""A fact that whoever comes first decides."""
+
+BUMP_KEYS_VERSION = (
+    "INSERT INTO meta (name, value) VALUES ('keys_version', '1') ON CONFLICT (name)"
+    " DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)"
+)
+"""Tells other processes that keys have changed."""
 
 UPSERT_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 """Sets a fact about the file; also the smallest real write, which proves that the disk takes writes."""

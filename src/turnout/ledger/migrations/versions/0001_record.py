@@ -8,6 +8,8 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+WHOLE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -19,7 +21,7 @@ def upgrade() -> None:
     op.create_table(
         "requests",
         sa.Column("id", sa.Text, nullable=False),
-        sa.Column("received_ms", sa.Integer, nullable=False),
+        sa.Column("received_ms", WHOLE, nullable=False),
         sa.Column("key_id", sa.Text, nullable=False),
         sa.Column("endpoint", sa.Text, nullable=False),
         sa.Column("asked", sa.Text, nullable=False),
@@ -30,8 +32,8 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer, nullable=False),
         sa.Column("outcome", sa.Text, nullable=False),
         sa.Column("error_code", sa.Text),
-        sa.Column("duration_ms", sa.Integer, nullable=False),
-        sa.Column("ttft_ms", sa.Integer),
+        sa.Column("duration_ms", WHOLE, nullable=False),
+        sa.Column("ttft_ms", WHOLE),
         sa.Column("catalogue_version", sa.Text, nullable=False),
         sa.Column("session", sa.Text),
         sa.Column("dropped", sa.Text, nullable=False),
@@ -48,19 +50,19 @@ def upgrade() -> None:
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("dialect", sa.Text, nullable=False),
         sa.Column("lane", sa.Text, nullable=False),
-        sa.Column("started_ms", sa.Integer, nullable=False),
-        sa.Column("duration_ms", sa.Integer, nullable=False),
-        sa.Column("first_byte_ms", sa.Integer),
+        sa.Column("started_ms", WHOLE, nullable=False),
+        sa.Column("duration_ms", WHOLE, nullable=False),
+        sa.Column("first_byte_ms", WHOLE),
         sa.Column("status", sa.Integer),
         sa.Column("outcome", sa.Text, nullable=False),
         sa.Column("error_code", sa.Text),
         sa.Column("upstream_request_id", sa.Text),
-        sa.Column("input_tokens", sa.Integer),
-        sa.Column("cached_tokens", sa.Integer),
-        sa.Column("cache_write_tokens", sa.Integer),
-        sa.Column("cache_write_1h_tokens", sa.Integer),
-        sa.Column("output_tokens", sa.Integer),
-        sa.Column("reasoning_tokens", sa.Integer),
+        sa.Column("input_tokens", WHOLE),
+        sa.Column("cached_tokens", WHOLE),
+        sa.Column("cache_write_tokens", WHOLE),
+        sa.Column("cache_write_1h_tokens", WHOLE),
+        sa.Column("output_tokens", WHOLE),
+        sa.Column("reasoning_tokens", WHOLE),
         sa.Column("estimated", sa.Boolean, nullable=False),
         sa.Column("service_tier", sa.Text),
         sa.PrimaryKeyConstraint("request_id", "number", name="pk_attempts"),
