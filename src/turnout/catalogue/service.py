@@ -15,11 +15,13 @@ from turnout.catalogue.tariff import Tier, Unknown, UnknownPrice
 
 _TIERS = {
     # OpenAI https://developers.openai.com/api/docs/api-reference/responses/create: `auto` is the project's choice,
-    # which is the usual service unless somebody chose otherwise. `scale` is bought by the unit, not by the token.
+    # which is the usual service unless somebody chose otherwise; `fast` is asked for, and `priority` is answered.
+    # `scale` is bought by the unit, not by the token.
     "default": Tier.STANDARD,
     "auto": Tier.STANDARD,
     "flex": Tier.FLEX,
     "priority": Tier.PRIORITY,
+    "fast": Tier.PRIORITY,
     "batch": Tier.BATCH,
     # Anthropic https://platform.claude.com/docs/en/api/service-tiers; DeepSeek says `standard` on its endpoint of that
     # dialect and nothing on the other.
@@ -27,11 +29,7 @@ _TIERS = {
     "standard_only": Tier.STANDARD,
     # Groq https://console.groq.com/docs/service-tiers
     "on_demand": Tier.STANDARD,
-    # Gemini, `trafficType` of google-genai 3.4. Provisioned throughput is not bought by the token.
-    "ON_DEMAND": Tier.STANDARD,
-    "ON_DEMAND_FLEX": Tier.FLEX,
-    "ON_DEMAND_PRIORITY": Tier.PRIORITY,
-    "TRAFFIC_TYPE_UNSPECIFIED": Tier.STANDARD,
+    # Gemini's words are read in its dialect. What is left, such as provisioned throughput, is not bought by the token.
 }
 _NOWHERE = ("not_available", "global")
 """Anthropic's words for models without a choice, and for no choice:

@@ -255,6 +255,10 @@ class Usage:
     reasoning_tokens: int | None = None
     service_tier: str | None = None
     """What the provider says it served: standard, flex, priority, batch."""
+    speed: str | None = None
+    """Anthropic's: standard, or fast, which costs more."""
+    inference_geo: str | None = None
+    """Where inference ran, in Anthropic's words: global, us, not_available. Some places cost more."""
     raw: JsonMap = field(default_factory=lambda: _EMPTY)
     """The provider's own usage object, for a caller of the same dialect and for audits."""
 

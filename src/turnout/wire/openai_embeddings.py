@@ -57,7 +57,7 @@ def parse_response(body: JsonObject, target: Target) -> Response:
         model=str(body.get("model") or target.model),
         parts=(),
         stop_reason="end",
-        usage=parse_usage(usage, target.quirks) if isinstance(usage, dict) else None,
+        usage=parse_usage(usage, target.quirks, tier=body.get("service_tier")) if isinstance(usage, dict) else None,
     )
 
 

@@ -28,6 +28,11 @@ def _inside(raw: JsonMap, key: str, inner: str) -> int | None:
     return count(nested.get(inner)) if isinstance(nested, dict) else None
 
 
+def _word(raw: JsonMap, key: str) -> str | None:
+    word = raw.get(key)
+    return word if isinstance(word, str) and word else None
+
+
 def parse_usage(raw: Json) -> Usage | None:
     """The usage object of a message. None where there is none; wrong values count as not reported."""
     if not isinstance(raw, dict):
@@ -39,7 +44,6 @@ def parse_usage(raw: Json) -> Usage | None:
     written = count(raw.get("cache_creation_input_tokens"))
     if written is None and (hour is not None or minutes is not None):
         written = (hour or 0) + (minutes or 0)
-    tier = raw.get("service_tier")
     return Usage(
         input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
         cached_tokens=read,
@@ -47,7 +51,9 @@ def parse_usage(raw: Json) -> Usage | None:
         cache_write_1h_tokens=hour,
         output_tokens=count(raw.get("output_tokens")),
         reasoning_tokens=_inside(raw, "output_tokens_details", "thinking_tokens"),
-        service_tier=tier if isinstance(tier, str) else None,
+        service_tier=_word(raw, "service_tier"),
+        speed=_word(raw, "speed"),
+        inference_geo=_word(raw, "inference_geo"),
         raw=raw,
     )
 

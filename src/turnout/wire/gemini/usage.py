@@ -12,7 +12,9 @@ from turnout.wire.counts import count
 from turnout.wire.neutral import Usage
 
 _TIERS = {"ON_DEMAND": "standard", "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
-"""google-genai 3.4 `types.TrafficType`."""
+"""google-genai 3.4 `types.TrafficType`. Another word, such as that of provisioned throughput, stays as it is: it is not
+the usual service."""
+_SILENT = ("", "TRAFFIC_TYPE_UNSPECIFIED")
 
 
 def parse_usage(usage: JsonMap) -> Usage:
@@ -33,6 +35,6 @@ def parse_usage(usage: JsonMap) -> Usage:
         cached_tokens=count(usage.get("cachedContentTokenCount")),
         output_tokens=output,
         reasoning_tokens=thoughts,
-        service_tier=_TIERS.get(traffic) if isinstance(traffic, str) else None,
+        service_tier=_TIERS.get(traffic, traffic) if isinstance(traffic, str) and traffic not in _SILENT else None,
         raw=usage,
     )

@@ -50,6 +50,7 @@ class ChatReader:
         "_started",
         "_target",
         "_text_chunks",
+        "_tier",
     )
 
     def __init__(self, target: Target, *, text_chunks: bool = False) -> None:
@@ -67,6 +68,8 @@ class ChatReader:
         """Tool index of the provider: our part index and the call's id, of the latest call under it."""
         self._call_parts: list[int] = []
         self._ids: set[str] = set()
+        self._tier: Json = None
+        """The newest `service_tier`: not every server repeats it beside the usage."""
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """See `codec.StreamReader`. What was good before a bad line is given; the next call raises."""
@@ -153,8 +156,9 @@ class ChatReader:
         # Some servers send an empty reason with every chunk.
         if finish and isinstance(finish, str) and finish not in INTERRUPTED:
             self._finish(finish, events)
+        self._tier = chunk.get("service_tier") or self._tier
         if isinstance(usage, dict):
-            events.append(UsageReported(parse_usage(usage, self._target.quirks)))
+            events.append(UsageReported(parse_usage(usage, self._target.quirks, tier=self._tier)))
         if isinstance(finish, str) and finish in INTERRUPTED:
             self._ended = True
             events.append(Failed("The provider interrupted its answer.", finish, 503))

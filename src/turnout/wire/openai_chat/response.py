@@ -92,7 +92,7 @@ def parse_response(body: JsonObject, target: Target) -> Response:
         model=str(body.get("model") or target.model),
         parts=parts,
         stop_reason=stop_reason(finish, tool_calls=any(isinstance(part, ToolCall) for part in parts)),
-        usage=parse_usage(usage, target.quirks) if isinstance(usage, dict) else None,
+        usage=parse_usage(usage, target.quirks, tier=body.get("service_tier")) if isinstance(usage, dict) else None,
         created=created if isinstance(created, int) else None,
     )
 

@@ -6,10 +6,11 @@ Source: openai-python 3.54 `types/completion_usage.py`; DeepSeek adds `prompt_ca
 
 from __future__ import annotations
 
-from turnout.core.json import JsonMap, JsonObject
+from turnout.core.json import Json, JsonMap, JsonObject
 from turnout.core.target import Quirks
 from turnout.wire.counts import count
 from turnout.wire.neutral import Usage
+from turnout.wire.service_tier import served_tier
 
 
 def _details(usage: JsonMap, key: str) -> JsonMap:
@@ -17,8 +18,8 @@ def _details(usage: JsonMap, key: str) -> JsonMap:
     return details if isinstance(details, dict) else {}
 
 
-def parse_usage(usage: JsonMap, quirks: Quirks) -> Usage:
-    """The neutral counts."""
+def parse_usage(usage: JsonMap, quirks: Quirks, *, tier: Json = None) -> Usage:
+    """The neutral counts. `tier` is the answer's `service_tier`, which stands beside its usage."""
     prompt = _details(usage, "prompt_tokens_details")
     completion = _details(usage, "completion_tokens_details")
     cached = count(prompt.get("cached_tokens"))
@@ -41,6 +42,7 @@ def parse_usage(usage: JsonMap, quirks: Quirks) -> Usage:
         cache_write_tokens=count(prompt.get("cache_write_tokens")),
         output_tokens=written,
         reasoning_tokens=reasoning,
+        service_tier=served_tier(tier),
         raw=usage,
     )
 

@@ -44,7 +44,7 @@ def parse_response(body: JsonObject, target: Target) -> Response:
         model=str(body.get("model") or target.model),
         parts=(Text(text=text),),
         stop_reason=stop_reason(finish, tool_calls=False),
-        usage=parse_usage(usage, target.quirks) if isinstance(usage, dict) else None,
+        usage=parse_usage(usage, target.quirks, tier=body.get("service_tier")) if isinstance(usage, dict) else None,
         created=created if isinstance(created, int) else None,
     )
 

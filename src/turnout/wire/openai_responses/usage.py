@@ -9,8 +9,7 @@ from turnout.core.json import JsonMap, JsonObject
 from turnout.core.target import Quirks
 from turnout.wire.counts import count
 from turnout.wire.neutral import Usage
-
-_TIERS = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority", "batch": "batch"}
+from turnout.wire.service_tier import served_tier
 
 
 def parse_usage(response: JsonMap, quirks: Quirks) -> Usage | None:
@@ -25,14 +24,13 @@ def parse_usage(response: JsonMap, quirks: Quirks) -> Usage | None:
     total = count(usage.get("input_tokens"))
     if total is not None and not quirks.input_includes_cached:
         total += cached or 0
-    tier = response.get("service_tier")
     return Usage(
         input_tokens=total,
         cached_tokens=cached,
         cache_write_tokens=count(given.get("cache_write_tokens")),
         output_tokens=count(usage.get("output_tokens")),
         reasoning_tokens=count(written.get("reasoning_tokens")),
-        service_tier=_TIERS.get(tier, tier if tier != "auto" else None) if isinstance(tier, str) else None,
+        service_tier=served_tier(response.get("service_tier")),
         raw=usage,
     )
 
