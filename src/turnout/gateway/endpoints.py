@@ -50,6 +50,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _plain("POST", "/admin/keys", "admin"),
     _plain("POST", "/admin/keys/{id}/revoke", "admin"),
     _plain("POST", "/admin/keys/{id}/rotate", "admin"),
+    _plain("GET", "/admin/budgets", "admin"),
+    _plain("POST", "/admin/budgets/{name:path}/correct", "admin"),
     _plain("POST", "/admin/reload", "admin"),
     _plain("POST", "/admin/explain", "admin"),
 )

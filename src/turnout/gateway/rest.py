@@ -23,6 +23,9 @@ from turnout.gateway.executor import error_headers
 from turnout.gateway.explaining import explain
 from turnout.gateway.metrics import CONTENT_TYPE
 from turnout.gateway.services import Services
+from turnout.ledger.budget_lines import budget_lines, line_to_json
+from turnout.ledger.budgets import Budgets
+from turnout.ledger.corrections import Corrector, corrected_to_json, correction_from_json
 from turnout.ledger.keys import issued_to_json, row_to_json, spec_from_json
 from turnout.wire import fields
 from turnout.wire.body import load_object
@@ -238,6 +241,33 @@ async def _rotate_key(services: Services, request: Request, principal: Principal
     return _dumped(issued_to_json(issued, services.clock.now()))
 
 
+# ---- budgets -----------------------------------------------------------------------------
+
+
+async def _list_budgets(services: Services, request: Request, principal: Principal | None) -> Response:
+    del request, principal
+    budgets, now = _budgets(services), services.clock.now()
+    lines = await services.writer.run(lambda store: budget_lines(store, budgets, now))
+    return _dumped({"budgets": [line_to_json(line) for line in lines]})
+
+
+async def _correct_budget(services: Services, request: Request, principal: Principal | None) -> Response:
+    assert principal is not None, "the endpoint asks for a key"
+    wanted, name = correction_from_json(await _body(request)), request.path_params["name"]
+    corrector = Corrector(
+        budgets=_budgets(services),
+        now=services.clock.now(),
+        random_bytes=services.random_bytes,
+        actor=principal.key_id,
+    )
+    made = await services.writer.run(lambda store: corrector.correct(store, name, wanted))
+    return _dumped(corrected_to_json(made))
+
+
+def _budgets(services: Services) -> Budgets:
+    return Budgets.of(services.reloader.current.settings.budgets.values())
+
+
 _HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/models"): _models,
     ("GET", "/v1/models/{model:path}"): _model,
@@ -248,6 +278,8 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     ("POST", "/admin/keys"): _create_key,
     ("POST", "/admin/keys/{id}/revoke"): _revoke_key,
     ("POST", "/admin/keys/{id}/rotate"): _rotate_key,
+    ("GET", "/admin/budgets"): _list_budgets,
+    ("POST", "/admin/budgets/{name:path}/correct"): _correct_budget,
     ("POST", "/admin/reload"): _reload,
     ("POST", "/admin/explain"): _explain,
 }

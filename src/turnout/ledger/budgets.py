@@ -20,6 +20,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from turnout.core.errors import NotFound
+from turnout.core.names import did_you_mean
 from turnout.core.settings_model import BudgetPer, BudgetSettings, BudgetWindow
 from turnout.ledger.posting import AccountRef
 from turnout.ledger.windows import Windows
@@ -85,6 +87,13 @@ class Budget:
                 user = who.end_user or NO_USER
                 return (f"{who.key_id}/{user}",) if self._takes(who.end_user) else ()
 
+    def known_subjects(self) -> tuple[str, ...]:
+        """Those that the rule names itself, by the name that their account has."""
+        if self.per == "all":
+            return ("",)
+        # A key may be matched by its name and a user by any key: their accounts are called otherwise.
+        return tuple(sorted(self.match)) if self.per in ("team", "tag", "route") else ()
+
     def _takes(self, subject: str) -> bool:
         return not self.match or subject in self.match
 
@@ -104,6 +113,17 @@ class Budgets:
     def __bool__(self) -> bool:
         return bool(self.rules)
 
+    def named(self, name: str) -> Budget:
+        """The rule of that name. Raises NotFound with the nearest names."""
+        if name in self.rules:
+            return self.rules[name]
+        hint = did_you_mean(name, self.rules) or f"There are: {', '.join(self.rules) or 'none'}."
+        raise NotFound(f"There is no budget '{name}' in the configuration. {hint}", param="budget")
+
+    def window(self, rule: Budget, at: datetime) -> tuple[int, int | None]:
+        """When the rule's window of an instant opens and closes, in milliseconds since 1970; None: never."""
+        return self._windows.milliseconds(rule.window, rule.zone, at)
+
     def accounts_for(self, who: Who, at: datetime) -> tuple[AccountRef, ...]:
         """Where a request needs room, sorted by budget and subject: whoever locks them locks in one order."""
         if not self.rules:
@@ -113,6 +133,6 @@ class Budgets:
             subjects = rule.subjects(who)
             if not subjects:
                 continue
-            opens_ms, closes_ms = self._windows.milliseconds(rule.window, rule.zone, at)
+            opens_ms, closes_ms = self.window(rule, at)
             found.extend(AccountRef(name, subject, opens_ms, closes_ms, rule.limit_nano) for subject in subjects)
         return tuple(found)

@@ -60,6 +60,38 @@ DELETE_AUDIT = "DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE at_m
 DELETE_KEYS = "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE revoked_ms < ? OR expires_ms < ? LIMIT ?)"
 """A chunk of keys that have been revoked or expired for long."""
 
+DELETE_POSTINGS = (
+    "DELETE FROM postings WHERE (request_id, number, kind) IN"
+    " (SELECT request_id, number, kind FROM postings WHERE started_ms < ? LIMIT ?)"
+)
+"""A chunk of old postings."""
+
+DELETE_SPEND = (
+    "DELETE FROM spend WHERE (hour_ms, key_id, team, tags, route, deployment, provider, model) IN"
+    " (SELECT hour_ms, key_id, team, tags, route, deployment, provider, model FROM spend WHERE hour_ms < ? LIMIT ?)"
+)
+"""A chunk of old sums."""
+
+DELETE_ACCOUNTS = (
+    "DELETE FROM accounts WHERE (budget, subject, opens_ms) IN"
+    " (SELECT budget, subject, opens_ms FROM accounts WHERE closes_ms < ? AND held_nano = 0 LIMIT ?)"
+)
+"""A chunk of accounts whose window closed long ago. Those without an end stay, and those with an open hold."""
+
+DELETE_CORRECTIONS = "DELETE FROM corrections WHERE id IN (SELECT id FROM corrections WHERE at_ms < ? LIMIT ?)"
+"""A chunk of old corrections; the audit has them too."""
+
+DELETE_FEEDBACK = (
+    "DELETE FROM feedback WHERE (request_id, name) IN (SELECT request_id, name FROM feedback WHERE at_ms < ? LIMIT ?)"
+)
+"""A chunk of old feedback."""
+
+DELETE_INSTANCES = (
+    "DELETE FROM instances WHERE id IN (SELECT id FROM instances WHERE seen_ms < ?"
+    " AND NOT EXISTS (SELECT 1 FROM holds WHERE owner = instances.id) LIMIT ?)"
+)
+"""A chunk of processes that ended long ago, and of which nothing is open."""
+
 SELECT_VERSION = "SELECT version_num FROM alembic_version"
 """The schema revision of the file."""
 
@@ -150,3 +182,16 @@ UPSERT_INSTANCE = (
 
 DELETE_INSTANCE = "DELETE FROM instances WHERE id = ?"
 """This process has ended; what it still holds may be given up at once."""
+
+SELECT_OPEN_ACCOUNTS = (
+    "SELECT accounts.budget, accounts.subject, accounts.opens_ms, accounts.held_nano, accounts.spent_nano,"
+    " accounts.over_nano, accounts.unpriced FROM accounts"
+    " WHERE accounts.closes_ms > ? OR accounts.closes_ms IS NULL ORDER BY accounts.budget, accounts.subject"
+)
+"""Accounts whose window has not ended, for a report."""
+
+INSERT_CORRECTION = (
+    "INSERT INTO corrections (id, at_ms, budget, subject, opens_ms, amount_nano, reason, actor)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+"""What an administrator added to a budget's spending, or took off."""

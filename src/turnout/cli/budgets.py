@@ -1,0 +1,210 @@
+"""`turnout budgets`: where budgets stand, and corrections of what they have spent."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import click
+import orjson
+from rich.markup import escape
+from rich.table import Column
+
+from turnout.cli.admin import location_of_record, place_of, place_options, told
+from turnout.cli.direct import directly
+from turnout.cli.tables import plain_table, show
+from turnout.core.clock import SystemClock
+from turnout.core.errors import ConfigError
+from turnout.core.json import Json, JsonObject
+from turnout.core.settings import find_config, read_settings
+from turnout.ledger.budget_lines import budget_lines, line_to_json
+from turnout.ledger.budgets import Budgets
+from turnout.ledger.corrections import Correction, Corrector, corrected_to_json, correction_to_json, money_of
+from turnout.ledger.opening import read_store
+
+_BAR = 10
+COLUMNS = (
+    "budget", "per", "subject", "window", "zone", "opens_at", "resets_at", "limit", "soft", "spent", "held", "left",
+    "percent", "over", "unpriced",
+)  # fmt: skip
+"""Of `--csv`, and the fields of `--json`."""
+
+
+@click.group()
+def budgets() -> None:
+    """Show where budgets stand, and correct what they have spent."""
+
+
+@budgets.command("list")
+@click.option("--budget", help="Only this budget.")
+@click.option("--near", type=click.IntRange(0, 100), help="Only those of which at least so many percent are used.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
+@place_options
+def list_(
+    budget: str | None,
+    near: int | None,
+    as_json: bool,
+    as_csv: bool,
+    config: Path | None,
+    data_dir: Path | None,
+    url: str | None,
+) -> None:
+    """List each budget of each subject in its present window.
+
+    Reads the record; a running server is not disturbed. Of what is used, `#` is spent and `-` is set aside for requests
+    under way.
+    """
+    with told():
+        lines = _asked(config, data_dir, url) if url is not None else _stored(config, data_dir, budget)
+    chosen = [line for line in lines if budget in (None, line["budget"]) and _percent(line) >= (near or 0)]
+    if as_json:
+        click.echo(orjson.dumps(chosen, option=orjson.OPT_INDENT_2))
+    elif as_csv:
+        click.echo(_csv(chosen), nl=False)
+    else:
+        _show(chosen)
+
+
+@budgets.command("correct")
+@click.argument("name")
+@click.option("--subject", help="Whose: the key id, team, tag, route or KEY_ID/USER, as `list` shows it.")
+@click.option("--by", help="Dollars to add to what is spent; -5.00 takes off.")
+@click.option("--to", help="Dollars that are spent afterwards.")
+@click.option("--reason", required=True, help="Why; kept in the audit log.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@place_options
+def correct(
+    name: str,
+    subject: str | None,
+    by: str | None,
+    to: str | None,
+    reason: str,
+    as_json: bool,
+    config: Path | None,
+    data_dir: Path | None,
+    url: str | None,
+) -> None:
+    """Correct what the budget NAME has spent in its present window.
+
+    While a server runs on the data directory, the command asks it; else it writes the database itself. The audit log
+    keeps who did it, and why.
+    """
+    with told():
+        wanted = Correction(
+            subject=subject,
+            by=None if by is None else money_of(by, "by"),
+            to=None if to is None else money_of(to, "to"),
+            reason=reason,
+        )
+        place = place_of(config, data_dir, url)
+        if place.url is not None:
+            path = f"/admin/budgets/{quote(name, safe='')}/correct"
+            done = place.call("POST", path, correction_to_json(wanted))
+        else:
+            corrector = Corrector(budgets=_rules(config), now=_now(), random_bytes=os.urandom, actor="cli")
+            done = corrected_to_json(directly(place, lambda store: corrector.correct(store, name, wanted)))
+    if as_json:
+        click.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(f"{_title(done)} had spent ${done.get('before')}, and now ${done.get('spent')}.{_left(done)}")
+
+
+def _asked(config: Path | None, data_dir: Path | None, url: str) -> list[JsonObject]:
+    found = place_of(config, data_dir, url).call("GET", "/admin/budgets").get("budgets")
+    return [line for line in found if isinstance(line, dict)] if isinstance(found, list) else []
+
+
+def _stored(config: Path | None, data_dir: Path | None, budget: str | None) -> list[JsonObject]:
+    """Read from the database, beside a server if one runs."""
+    rules = _rules(config)
+    if budget is not None:
+        rules.named(budget)
+    if not rules:
+        raise ConfigError("There are no budgets. Write a `[budgets.NAME]` section in the configuration.")
+    with closing(read_store(location_of_record(config, data_dir))) as store:
+        return [line_to_json(line) for line in budget_lines(store, rules, _now())]
+
+
+def _rules(config: Path | None) -> Budgets:
+    return Budgets.of(read_settings(find_config(config, os.environ), os.environ).budgets.values())
+
+
+def _show(lines: list[JsonObject]) -> None:
+    right = [Column(name, justify="right") for name in ("limit", "spent", "held", "left", "%")]
+    table = plain_table("budget", Column("subject", overflow="fold"), "window", *right, "used", "resets")
+    for line in lines:
+        table.add_row(
+            *(_text(line.get(name)) for name in ("budget", "subject", "window")),
+            _dollars(line.get("limit")) or f"soft {_dollars(line.get('soft'))}",
+            f"{_dollars(line.get('spent'))}{_unpriced(line)}",
+            *(_dollars(line.get(name)) for name in ("held", "left")),
+            str(_percent(line)),
+            _bar(line),
+            _text(line.get("resets_at")) or "never",
+        )
+    show(table)
+    if any(line.get("unpriced") for line in lines):
+        click.echo("+N: so many calls are not counted, because their price is not known.", err=True)
+
+
+def _csv(lines: list[JsonObject]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([line.get(name) for name in COLUMNS] for line in lines)
+    return text.getvalue()
+
+
+def _bar(line: JsonObject) -> str:
+    """What is spent and what is set aside, in tenths; what is overdrawn fills it."""
+    used = min(_BAR, _percent(line) * _BAR // 100)
+    # Divided as decimals would be the same; the share of the two is only drawn.
+    spent, held = (_nano(line.get(name)) for name in ("spent", "held"))
+    solid = used * spent // (spent + held) if spent + held > 0 else 0
+    return "#" * solid + "-" * (used - solid) + "." * (_BAR - used)
+
+
+def _nano(value: Json) -> int:
+    return money_of(value, "amount").nanodollars() if isinstance(value, str) else 0
+
+
+def _percent(line: JsonObject) -> int:
+    value = line.get("percent")
+    return value if isinstance(value, int) else 0
+
+
+def _unpriced(line: JsonObject) -> str:
+    return f" +{line['unpriced']}" if line.get("unpriced") else ""
+
+
+def _dollars(value: Json) -> str:
+    """Two places at least; what is finer is shown whole."""
+    if not isinstance(value, str):
+        return ""
+    whole, _, fraction = value.partition(".")
+    return f"${whole}.{fraction.ljust(2, '0')}"
+
+
+def _title(done: JsonObject) -> str:
+    subject = done.get("subject")
+    return f"The budget '{done.get('budget')}'{f' of {subject}' if subject else ''}"
+
+
+def _left(done: JsonObject) -> str:
+    left = done.get("left")
+    return f" ${left} of ${done.get('limit')} is left." if left is not None else ""
+
+
+def _text(value: Json) -> str:
+    """For a terminal: an end user's name may hold anything."""
+    return "" if value is None else escape("".join(each if each.isprintable() else "?" for each in str(value)))
+
+
+def _now() -> datetime:
+    return SystemClock().now()
