@@ -139,6 +139,30 @@ def running_gateway(tmp_path: Path, config: str, environ: Mapping[str, str] | No
         assert not thread.is_alive(), "the gateway did not stop"
         if "error" in box:
             raise box["error"]  # type: ignore[misc]
+        if (home / "turnout.db").exists():
+            assert_books(home / "turnout.db")
+
+
+def assert_books(database: Path) -> None:
+    """What holds of the money after every test, whatever happened in it: nothing is held, every call was ended exactly
+    once, sums are sums."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+
+        def rows(sql: str) -> list[tuple[object, ...]]:
+            return connection.execute(sql).fetchall()
+
+        assert rows("SELECT * FROM holds") == [], "something is still held"
+        ends = "SELECT request_id, number FROM postings WHERE kind <> 'correct'"
+        assert rows(f"{ends} GROUP BY 1, 2 HAVING count(*) > 1") == [], "a call was ended twice"
+        calls = (
+            "SELECT attempts.request_id, attempts.number FROM attempts JOIN requests ON requests.id = request_id"
+            " WHERE endpoint <> '/v1/messages/count_tokens'"
+        )
+        assert rows(f"{calls} EXCEPT {ends}") == [], "a call has no end in the ledger"
+        assert rows(f"{ends} AND kind <> 'void' AND kind <> 'expire' EXCEPT {calls}") == [], "an end without its call"
+        of_postings = "SELECT sum(cost_nano), sum(input_tokens), sum(output_tokens), sum(cached_tokens) FROM postings"
+        assert rows(of_postings) == rows(of_postings.replace("postings", "spend")) or rows("SELECT * FROM spend") == []
+        assert rows("SELECT * FROM accounts WHERE held_nano <> 0") == [], "an account still holds"
 
 
 def provider(name: str, base_url: str, *, preset: str = "openai_compatible", extra: str = "") -> str:

@@ -18,13 +18,14 @@ from turnout.catalogue.load import LocalModel, wanted_local_model
 from turnout.catalogue.reload import Reloader, ReloadResult
 from turnout.core.clock import Clock, SystemClock
 from turnout.core.errors import ConfigError
-from turnout.core.ids import RandomBytes, RandomPool
+from turnout.core.ids import RandomBytes, RandomPool, new_id
 from turnout.core.secret import Secret
 from turnout.core.secret_source import read_given_keys
 from turnout.core.settings import read_settings
 from turnout.core.settings_model import Settings
 from turnout.gateway.application import Application, Asgi
 from turnout.gateway.auth import Authenticator
+from turnout.gateway.billing import Billing
 from turnout.gateway.bindings import Bindings
 from turnout.gateway.journal import Journal
 from turnout.gateway.limits import Limiter
@@ -41,8 +42,10 @@ from turnout.ledger.keys import KeySpec, list_keys
 from turnout.ledger.keystore import KeyStore
 from turnout.ledger.location import location_of
 from turnout.ledger.opening import open_store
+from turnout.ledger.orphans import Presence
+from turnout.ledger.spill import Spill
 from turnout.ledger.writer import Writer
-from turnout.upkeep import background
+from turnout.upkeep import background, tell_expired
 from turnout.upstream.embedded import EmbeddedModel, Transports
 from turnout.upstream.health import BreakerRules, Health
 from turnout.upstream.http import HttpTransport
@@ -91,8 +94,16 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
         pepper = directory.pepper(_secret(environ, "TURNOUT_PEPPER"), around.random_bytes)
         store = open_store(location, directory, pepper, around.random_bytes)
         rows = list_keys(store)
-        writer = Writer(store)
+        writer = Writer(
+            store,
+            owner=new_id("srv", around.clock.now(), around.random_bytes),
+            spill=Spill(directory.path / "spill.jsonl"),
+        )
         stack.push_async_callback(writer.close)
+        presence = Presence(writer, around.clock, several=location.several)
+        tell_expired(journal, await presence.beat())
+        stack.push_async_callback(presence.leave)
+        metrics = Metrics()
         admin = directory.admin_key(_secret(environ, "TURNOUT_ADMIN_KEY"), around.random_bytes)
         ring = KeyRing(pepper, rows, [_admin_key(admin), *_static_keys(settings, environ)])
         auth = Authenticator(ring, around.clock, settings.limits)
@@ -147,14 +158,15 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             bindings=Bindings(around.clock),
             pinger=Pinger(around.clock, settings.server.keepalive_seconds),
             writer=writer,
-            metrics=Metrics(),
+            metrics=metrics,
+            billing=Billing(writer=writer, clock=around.clock, reloader=reloader, metrics=metrics, journal=journal),
             traffic=Traffic(settings.server.max_requests_in_flight),
             journal=journal,
             reload=reload,
             waiting_for=_waiting(embedded),
             observe=observe,
         )
-        async with background(services, embedded, several=location.several):
+        async with background(services, embedded, presence):
             app: Asgi = Application(services, rest_app(services))
             if settings.server.cors_origins:
                 app = CORSMiddleware(
@@ -241,6 +253,8 @@ def _static_keys(settings: Settings, environ: Mapping[str, str]) -> list[StaticK
             name=key.name,
             role=key.role,
             routes=key.routes or None,
+            team=key.team,
+            tags=key.tags,
             rpm=key.limits.rpm,
             tpm=key.limits.tpm,
             concurrency=key.limits.concurrency,

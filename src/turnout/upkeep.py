@@ -8,7 +8,9 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from turnout.core.errors import ConfigError, StorageUnavailable, TurnoutError
+from turnout.gateway.journal import Journal
 from turnout.gateway.services import Services
+from turnout.ledger.orphans import BEAT_SECONDS, Presence
 from turnout.ledger.retention import Retention, sweep
 from turnout.upstream.embedded import EmbeddedModel
 
@@ -19,21 +21,21 @@ SWEEP_SECONDS = 3600.0
 
 
 @contextlib.asynccontextmanager
-async def background(
-    services: Services, embedded: EmbeddedModel | None, *, several: bool = False
-) -> AsyncGenerator[None]:
-    """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model; where `several`
-    processes write one record, the others' keys. An error of the block leaves it as it is, in no group."""
+async def background(services: Services, embedded: EmbeddedModel | None, presence: Presence) -> AsyncGenerator[None]:
+    """The tasks that live as long as the gateway: keep-alives, configuration, the embedded model, this process's
+    presence, and where several write one record the others' keys. An error of the block leaves it as it is, in no
+    group."""
     problem: TurnoutError | None = None
     async with asyncio.TaskGroup() as tasks:
         owned = [
             tasks.create_task(services.pinger.run()),
             tasks.create_task(_watch_config(services)),
             tasks.create_task(_sweep_records(services)),
+            tasks.create_task(_be_present(services, presence)),
         ]
         if embedded is not None:
             owned.append(tasks.create_task(_start_embedded(services, embedded)))
-        if several:
+        if presence.several:
             owned.append(tasks.create_task(_follow_keys(services)))
         try:
             yield
@@ -62,6 +64,19 @@ async def _sweep_records(services: Services) -> None:
         except StorageUnavailable as error:
             services.journal.warning("old records not deleted", why=error.message)
         await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _be_present(services: Services, presence: Presence) -> None:
+    while True:
+        await asyncio.sleep(BEAT_SECONDS)
+        with contextlib.suppress(StorageUnavailable):  # readiness tells of it
+            tell_expired(services.journal, await presence.beat())
+
+
+def tell_expired(journal: Journal, holds: int) -> None:
+    """Says that holds were given up: somebody died, or a call outlived all its deadlines."""
+    if holds:
+        journal.warning("holds given up, their prompts counted as spent", holds=holds)
 
 
 async def _follow_keys(services: Services) -> None:

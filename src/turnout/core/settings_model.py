@@ -203,6 +203,8 @@ class KeySettings:
     role: KeyRole = "user"
     routes: tuple[str, ...] = ()
     """Names the key may ask for. Empty: all."""
+    team: str = ""
+    tags: tuple[str, ...] = ()
     limits: LimitSettings = field(default_factory=LimitSettings)
     """Its own, and the `[limits]` where it has none."""
 
@@ -211,6 +213,8 @@ class KeySettings:
 class MoneySettings:
     """`[money]`."""
 
+    enabled: bool = True
+    """Off: nothing is set aside or booked, and no budget holds."""
     hold_output: int | None = None
     """Output tokens to set aside for a request that names no maximum. None: the model's own maximum."""
 

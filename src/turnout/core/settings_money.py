@@ -26,7 +26,10 @@ _AS_TEXT = (
 
 def read_money(table: Table) -> MoneySettings:
     """`[money]`."""
-    found = MoneySettings(hold_output=table.optional_integer("hold_output", least=1, most=_MOST_TOKENS))
+    found = MoneySettings(
+        enabled=table.flag("enabled", True),
+        hold_output=table.optional_integer("hold_output", least=1, most=_MOST_TOKENS),
+    )
     table.done()
     return found
 

@@ -267,6 +267,8 @@ def _key(table: Table, limits: LimitSettings) -> KeySettings:
         secret=secret,
         role=cast("KeyRole", table.choice("role", ("user", "admin"), "user")),
         routes=table.texts("routes"),
+        team=table.text("team"),
+        tags=table.texts("tags"),
         limits=read_limits(table, limits),
     )
     if not secret and not (table.has("secret") or table.has("secret_env") or table.has("secret_file")):

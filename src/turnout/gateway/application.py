@@ -28,6 +28,7 @@ from turnout.gateway.limits import anthropic_headers, openai_headers
 from turnout.gateway.outlet import Headers, Outlet
 from turnout.gateway.receive import ClientGone, DisconnectWatch, Receive, Scope, Send, header_map, read_body
 from turnout.gateway.services import Services
+from turnout.ledger.budgets import Who
 from turnout.ledger.record import Outcome, RequestRecord
 from turnout.wire.codecs import CODECS
 
@@ -184,6 +185,7 @@ class ModelRequest:
                 outlet=outlet,
                 base_headers=self._base_headers(principal),
                 created=int(self._received_at.timestamp()),
+                who=_who(principal, intake),
             )
             execution.decide()
             if intake.endpoint.operation == "count_tokens":
@@ -274,6 +276,9 @@ class ModelRequest:
             catalogue_version=services.reloader.current.catalogue.version,
             session=features.session if features else None,
             dropped=",".join(execution.dropped) if execution else "",
+            team=principal.team,
+            end_user=self._intake.end_user if self._intake else "",
+            tags=_tags(principal, self._intake) if self._intake else principal.tags,
             attempts=tuple(execution.attempts) if execution else (),
         )
         services.metrics.record(record)
@@ -300,11 +305,26 @@ class ModelRequest:
                 said=self._error.message,
             )
         try:
-            await services.writer.write(record)
+            await services.writer.write(record, tuple(execution.postings) if execution else ())
         except StorageUnavailable as error:
             services.metrics.lost_record()
             services.journal.error("record lost", request=record.id, why=error.message)
         services.observe(record, self._headers)  # last, so that nothing in it can cost a record
+
+
+def _who(principal: Principal, intake: Intake) -> Who:
+    """Whose money a request spends. Its route is known once it is decided."""
+    return Who(
+        key_id=principal.key_id,
+        key_name=principal.name,
+        team=principal.team,
+        tags=_tags(principal, intake),
+        end_user=intake.end_user,
+    )
+
+
+def _tags(principal: Principal, intake: Intake) -> tuple[str, ...]:
+    return tuple(sorted({*principal.tags, *intake.tags})) if intake.tags else principal.tags
 
 
 def where(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import orjson
 from turnout.core.errors import Fault, TurnoutError, UpstreamBroken, UpstreamRejected, UpstreamTimeout
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect
+from turnout.gateway.billing import Ending
 from turnout.gateway.intake import Intake
 from turnout.gateway.outlet import Headers, Outlet
 from turnout.gateway.prepare import Prepared
@@ -214,12 +215,23 @@ class Attempt:
             service_tier=usage.service_tier,
         )
 
+    def ending(self) -> Ending:
+        """What it came to, for the ledger."""
+        usage, estimated = self._usage()
+        billed = usage.input_tokens is not None or usage.output_tokens is not None or self._answered
+        own = self.tally.estimated_usage(self.intake.features.input_tokens)
+        return Ending(usage=usage, own=own, estimated=estimated, billed=billed)
+
+    @property
+    def _answered(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
     def _usage(self) -> tuple[Usage, bool]:
         """The provider's counts, or ours where an answer was begun and its counts are lost."""
         usage = self.tally.usage
         if usage is not None and usage.input_tokens is None and usage.output_tokens is None:
             usage = None  # an object without a count in it
-        answered = self.status is not None and 200 <= self.status < 300
+        answered = self._answered
         if usage is not None and (self.tally.finished or not answered):
             return usage, False
         if not answered and not self.maybe_billed:

@@ -37,6 +37,8 @@ class Principal:
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
+    team: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class Authenticator:
@@ -128,4 +130,6 @@ def _principal(key: KnownKey, defaults: LimitSettings) -> Principal:
         rpm=spec.rpm if spec.rpm is not None else defaults.rpm,
         tpm=spec.tpm if spec.tpm is not None else defaults.tpm,
         concurrency=spec.concurrency if spec.concurrency is not None else defaults.concurrency,
+        team=spec.team,
+        tags=tuple(sorted(spec.tags)),
     )

@@ -24,11 +24,14 @@ from turnout.core.errors import (
     UpstreamTimeout,
 )
 from turnout.gateway.attempt import Answer, Attempt
+from turnout.gateway.billing import Held
 from turnout.gateway.intake import Intake
 from turnout.gateway.outlet import Headers, Outlet
 from turnout.gateway.prepare import Prepared, prepare
 from turnout.gateway.services import Services
 from turnout.gateway.tally import Tally
+from turnout.ledger.budgets import Who
+from turnout.ledger.posting import Posting
 from turnout.ledger.record import AttemptRecord, Outcome
 from turnout.routing.decision import Candidate, Decision, decide
 from turnout.upstream.health import Call
@@ -52,8 +55,11 @@ class Execution:
     outlet: Outlet
     base_headers: Headers
     created: int
+    who: Who
     decision: Decision | None = None
     attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+    postings: list[Posting] = field(default_factory=list[Posting])
+    """Ends of calls that are not handed to the writer yet."""
     answered_by: str | None = None
     dropped: tuple[str, ...] = ()
     error_body: bytes | None = None
@@ -149,6 +155,7 @@ class Execution:
 
     async def _attempt(self, candidate: Candidate, prepared: Prepared, call: Call, number: int) -> None:
         services, clock = self.services, self.services.clock
+        held = await self._hold(candidate, call, number)
         attempt = Attempt(
             services=services,
             intake=self.intake,
@@ -185,10 +192,32 @@ class Execution:
             raise
         finally:
             attempt.close()
-            self._settle(call, attempt, outcome, problem)
+            self._settle(call, attempt, outcome, problem, held)
 
-    def _settle(self, call: Call, attempt: Attempt, outcome: Outcome, error: TurnoutError | None) -> None:
-        """Tells health, and writes the attempt down."""
+    async def _hold(self, candidate: Candidate, call: Call, number: int) -> Held | None:
+        """Sets the money aside. Where that fails nothing was tried."""
+        services = self.services
+        if self.postings:  # what the attempt before this one held may be needed for this one
+            services.writer.post(tuple(self.postings))
+            self.postings.clear()
+        try:
+            assert self.decision is not None, "decide comes first"
+            return await services.billing.hold(
+                self.intake,
+                self.who,
+                self.decision.route,
+                candidate.deployment,
+                request_id=self.request_id,
+                number=number,
+            )
+        except BaseException:
+            services.health.abandon(call)
+            raise
+
+    def _settle(
+        self, call: Call, attempt: Attempt, outcome: Outcome, error: TurnoutError | None, held: Held | None
+    ) -> None:
+        """Tells health, and writes the attempt down, with its money."""
         health = self.services.health
         if outcome == "ok":
             first = attempt.first_byte
@@ -198,6 +227,8 @@ class Execution:
             health.fail(call, reason=error.code, retry_after=wait)
         else:
             health.abandon(call)
+        if held is not None:
+            self.postings.append(self.services.billing.end(held, attempt.ending(), self.intake))
         record = attempt.record(self.request_id, outcome, error)
         self.attempts.append(record)
         if record.input_tokens is not None or record.output_tokens is not None:

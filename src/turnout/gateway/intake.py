@@ -8,19 +8,26 @@ from dataclasses import dataclass
 
 import orjson
 
+from turnout.core.errors import InvalidField
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect
 from turnout.gateway.endpoints import Endpoint
+from turnout.ledger.keys import LABEL
 from turnout.routing.features import Features
 from turnout.wire.attribution import BILLING_LINE
 from turnout.wire.body import load_object
 from turnout.wire.codecs import CODECS
+from turnout.wire.content import content_class
 from turnout.wire.estimate import request_tokens
 from turnout.wire.neutral import Media, Message, Request, Text
 from turnout.wire.splice import insert_first
 
 SESSION_HEADERS = (b"x-turnout-session", b"x-claude-code-session-id", b"x-session-id", b"session_id")
 """Headers that name a conversation: ours, Claude Code's, the common one, Codex's."""
+
+MOST_TAGS = 10
+MOST_USER = 128
+"""Letters of an end user's name."""
 
 _SESSION_TEXT = 2_000
 """Letters of the first texts that tell conversations apart."""
@@ -38,6 +45,12 @@ class Intake:
     features: Features
     passthrough: Mapping[str, str]
     """The caller's headers that its dialect allows upstream."""
+    end_user: str = ""
+    """Who the caller says that it asks for."""
+    tags: tuple[str, ...] = ()
+    """Those of the `x-turnout-tags` header, sorted."""
+    content: str = ""
+    """The prompt's content class, see `wire.content`."""
 
 
 def read_intake(
@@ -79,7 +92,38 @@ def read_intake(
         request=request,
         features=features,
         passthrough=_passthrough(headers),
+        end_user=_end_user(request.user),
+        tags=_tags(headers.get(b"x-turnout-tags")),
+        content=content_class(request),
     )
+
+
+def _end_user(given: str | None) -> str:
+    """A name of bounded length. Claude Code sends a JSON object: the account or the device in it is who asks."""
+    if not given:
+        return ""
+    if given.startswith("{"):
+        try:
+            value: Json = orjson.loads(given)
+        except orjson.JSONDecodeError:
+            value = None
+        if isinstance(value, dict):
+            named = value.get("account_uuid") or value.get("device_id")
+            given = named if isinstance(named, str) else given
+    return "".join(letter for letter in given[:MOST_USER] if letter.isprintable() and letter != ",")
+
+
+def _tags(header: bytes | None) -> tuple[str, ...]:
+    if not header:
+        return ()
+    tags = {tag for each in header.decode("latin-1").split(",") if (tag := each.strip())}
+    if len(tags) > MOST_TAGS or not all(LABEL.fullmatch(tag) for tag in tags):
+        raise InvalidField(
+            f"`x-turnout-tags` takes up to {MOST_TAGS} names parted by commas, each of 1 to 64 letters, digits and"
+            " `._:/@-`.",
+            param="x-turnout-tags",
+        )
+    return tuple(sorted(tags))
 
 
 def _passthrough(headers: Mapping[bytes, bytes]) -> Mapping[str, str]:

@@ -9,11 +9,13 @@ State: owned by the event loop.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from turnout.ledger.posting import Posting
 from turnout.ledger.record import AttemptRecord, RequestRecord
 
 _BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -53,6 +55,11 @@ class Metrics:
         self._seconds: dict[str, _Seconds] = {}
         self._first: dict[str, _Seconds] = {}
         self._lost = 0
+        self._cost: dict[tuple[str], float] = {}
+        self._calls: dict[tuple[str, str], int] = {}
+        self._flags: dict[tuple[str, str], int] = {}
+        self._refused: dict[tuple[str], int] = {}
+        self._soft: dict[tuple[str], int] = {}
         self._now: dict[str, tuple[tuple[str, ...], float]] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)
@@ -89,6 +96,25 @@ class Metrics:
         """Storage refused a record: the number that must stay at zero."""
         self._lost += 1
 
+    def posted(self, posting: Posting) -> None:
+        """Counts what a call cost. For people who watch; the ledger has the exact sum."""
+        deployment = posting.call.deployment
+        known = "unknown" if posting.cost_nano is None else "estimated" if posting.estimated else "exact"
+        self._calls[deployment, known] = self._calls.get((deployment, known), 0) + 1
+        if posting.cost_nano:
+            self._cost[(deployment,)] = self._cost.get((deployment,), 0.0) + posting.cost_nano / 1e9
+        for flag in posting.flags:
+            kind = (deployment, flag.partition(":")[0])
+            self._flags[kind] = self._flags.get(kind, 0) + 1
+
+    def refused_by_budget(self, budget: str) -> None:
+        """A budget had no room for a request."""
+        self._refused[(budget,)] = self._refused.get((budget,), 0) + 1
+
+    def soft_limit_passed(self, budget: str) -> None:
+        """A budget has passed its soft limit in a window."""
+        self._soft[(budget,)] = self._soft.get((budget,), 0) + 1
+
     def page(self, *, in_flight: int, ready: bool, version: str, catalogue: str, prices: str) -> bytes:
         """The text that Prometheus reads."""
         self._now = {
@@ -104,6 +130,16 @@ class Metrics:
         yield _counters("turnout_requests", "Requests by outcome.", labels, self._requests)
         yield _counters("turnout_attempts", "Calls to deployments.", ("deployment", "outcome"), self._attempts)
         yield _counters("turnout_tokens", "Tokens reported.", ("deployment", "kind"), self._tokens)
+        yield _counters("turnout_cost_usd", "What calls cost, in dollars.", ("deployment",), self._cost)
+        what = "Calls by how their cost is known: exact, estimated, unknown."
+        yield _counters("turnout_priced_calls", what, ("deployment", "cost"), self._calls)
+        what = "Calls whose counts or prices were odd."
+        yield _counters("turnout_usage_flags", what, ("deployment", "flag"), self._flags)
+        yield _counters(
+            "turnout_budget_refusals", "Requests that a budget had no room for.", ("budget",), self._refused
+        )
+        what = "Windows in which a budget passed its soft limit."
+        yield _counters("turnout_budget_soft_limits", what, ("budget",), self._soft)
         yield _counters("turnout_records_lost", "Records that storage refused.", (), {(): self._lost})
         yield _histograms("turnout_request_seconds", "From receipt to the end of the answer.", self._seconds)
         what = "From receipt to the first content sent to the caller."
@@ -114,7 +150,7 @@ class Metrics:
             yield shown
 
 
-def _counters(name: str, what: str, labels: tuple[str, ...], counts: dict[tuple[str, ...], int]) -> CounterMetricFamily:
+def _counters(name: str, what: str, labels: tuple[str, ...], counts: Mapping[Any, float]) -> CounterMetricFamily:
     family = CounterMetricFamily(name, what, labels=labels)
     for values, number in counts.items():
         family.add_metric(values, number)

@@ -11,6 +11,7 @@ from turnout.catalogue.reload import Reloader, ReloadResult
 from turnout.core.clock import Clock
 from turnout.core.ids import RandomBytes
 from turnout.gateway.auth import Authenticator
+from turnout.gateway.billing import Billing
 from turnout.gateway.bindings import Bindings
 from turnout.gateway.journal import Journal
 from turnout.gateway.limits import Limiter
@@ -53,6 +54,7 @@ class Services:
     bindings: Bindings
     pinger: Pinger
     writer: Writer
+    billing: Billing
     metrics: Metrics
     traffic: Traffic
     journal: Journal

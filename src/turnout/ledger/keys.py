@@ -25,7 +25,7 @@ from turnout.ledger.store import Store
 
 Role = Literal["user", "admin"]
 
-_LABEL = re.compile(r"[\w.:/@-]{1,64}")
+LABEL = re.compile(r"[\w.:/@-]{1,64}")
 """Tags and teams: no comma, which parts them in records."""
 
 
@@ -53,7 +53,7 @@ class KeySpec:
             if value is not None and not 1 <= value <= 1_000_000_000_000:
                 raise InvalidField(f"`{param}` is {value}; it must be at least 1, or absent for no limit.", param=param)
         for param, texts in (("tags", self.tags), ("team", (self.team,) if self.team else ())):
-            if any(not _LABEL.fullmatch(text) for text in texts) or len(texts) > 20:
+            if any(not LABEL.fullmatch(text) for text in texts) or len(texts) > 20:
                 raise InvalidField(
                     f"`{param}` takes names of 1 to 64 letters, digits and `._:/@-`; at most 20.", param=param
                 )

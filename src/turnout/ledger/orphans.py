@@ -7,17 +7,50 @@ spent, marked as estimated, and the rest of the hold goes back to its budgets.
 
 from __future__ import annotations
 
-from datetime import datetime
+import contextlib
+from datetime import datetime, timedelta
 
+from turnout.core.clock import Clock
+from turnout.core.errors import StorageUnavailable
 from turnout.ledger import statements
 from turnout.ledger.bookkeeping import book
 from turnout.ledger.posting_rows import expiry_of
 from turnout.ledger.rows import to_ms
 from turnout.ledger.store import Store
+from turnout.ledger.writer import Writer
 
 BEAT_SECONDS = 10.0
 DEAD_SECONDS = 35.0
 _CHUNK = 200
+_EXCLUSIVE = timedelta(days=-1)
+
+
+class Presence:
+    """This process among those that write the same record: says that it lives, and gives up what the dead held."""
+
+    def __init__(self, writer: Writer, clock: Clock, *, several: bool) -> None:
+        """`several`: other processes may live too. Else every other one is dead: this one has the directory's lock."""
+        self._writer = writer
+        self._clock = clock
+        self._patience = timedelta(seconds=DEAD_SECONDS) if several else _EXCLUSIVE
+        self._started = clock.now()
+        self.several = several
+
+    async def beat(self) -> int:
+        """Says that it lives, and ends what nobody else will. Returns how many holds it gave up. Raises
+        StorageUnavailable."""
+        now, owner = self._clock.now(), self._writer.owner
+        await self._writer.run(lambda store: beat(store, owner, self._started, now))
+        ended = 0
+        while more := await self._writer.run(lambda store: give_up(store, owner, now, now - self._patience)):
+            ended += more
+        return ended
+
+    async def leave(self) -> None:
+        """This process ends. Its holds are all ended by now; should one be left, the next process gives it up."""
+        owner = self._writer.owner
+        with contextlib.suppress(StorageUnavailable):
+            await self._writer.run(lambda store: leave(store, owner))
 
 
 def beat(store: Store, owner: str, started: datetime, now: datetime) -> None:

@@ -1,1 +1,2 @@
-"""Questions about money that are asked before or after the traffic, never in a request: what if, is it worth it, does the bill agree."""
+"""Questions about money, asked before or after the traffic and never in a request: what if, is it worth it, is it
+billed right."""
