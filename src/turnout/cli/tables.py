@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Column, Table
 
-_PIPED_WIDTH = 200
+PIPED_WIDTH = 200
 """Characters of a line where nobody's window limits it: a cut name can't be grepped for."""
 
 
@@ -21,7 +21,7 @@ def show(*things: RenderableType) -> None:
     """Prints to standard output."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=_PIPED_WIDTH)
+        console = Console(width=PIPED_WIDTH)
     console.print(*things, sep="\n")
 
 
