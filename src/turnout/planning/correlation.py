@@ -1,9 +1,9 @@
 """How strongly attempts at the same task go together, estimated from recorded attempts.
 
 `by_moments` compares the spread between tasks with that inside them (the analysis of variance of Fleiss and Cuzick
-1979). `by_likelihood` finds the beta-binomial distribution under which the counts are most likely. They differ where the
-tasks' rates don't follow a beta distribution; then neither is the truth. Randomness is passed in. These are estimates,
-so floats will do; no money is computed here.
+1979). `by_likelihood` finds the beta-binomial distribution under which the counts are most likely. They differ where
+the tasks' rates don't follow a beta distribution; then neither is the truth. Randomness is passed in. These are
+estimates, so floats will do; no money is computed here.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class _Counts:
     def likelihood(self, success: float, correlation: float) -> float:
         """Its logarithm, but for a constant."""
         left = 1 - correlation
-        # The first factors of the three products share `left`, which is 0 where the correlation is 1: what is left of it
-        # after division are the tasks that had both outcomes.
+        # The first factors of the three products share `left`, which is 0 where the correlation is 1. Divided out, it is
+        # there once for each task that had both outcomes.
         mixed = self.rights[0] + self.wrongs[0] - self.every[0]
         first = self.rights[0] * log(success) + self.wrongs[0] * log(1 - success) + mixed * log(max(left, _LEAST))
         return (
