@@ -82,6 +82,8 @@ def _session(limits: PostgresLimits, *, writes: bool) -> Generator[sql.Composed]
         ("lock_timeout", limits.lock),
         ("idle_in_transaction_session_timeout", limits.idle),
     )
+    # Rows are locked one by one; in a stricter default each wait for a row would end in an error instead.
+    yield sql.Composed([sql.SQL("SET default_transaction_isolation = 'read committed'")])
     yield sql.SQL("; ").join(
         sql.SQL("SET {} = {}").format(sql.Identifier(name), int(seconds * 1000)) for name, seconds in waits
     )

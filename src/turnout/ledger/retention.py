@@ -5,6 +5,7 @@ EU AI Act, articles 19(1) and 26(6): logs are kept for at least six months; the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,47 +20,55 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """Days. Keys count from the day they were revoked or expired."""
+    """Days."""
 
     requests: int = 190
+    """Attempts go with their requests."""
     audit: int = 400
     keys: int = 400
+    """From the day they were revoked or expired."""
+    money: int = 400
+    """Postings, their sums, feedback, corrections, and accounts from the day their window closed."""
+    instances: int = 1
+    """Processes, from when they were last seen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """Rows deleted."""
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which rows of a table are old. The statement takes the time in milliseconds, and the most rows to delete."""
 
-    requests: int
-    audit: int
-    keys: int
+    table: str
+    statement: str
+    days: Callable[[Retention], int]
+    times: int = 1
+    """How often the statement asks for the time."""
 
-
-def delete_requests(store: Store, before: datetime, most: int = CHUNK) -> int:
-    """Deletes up to `most` requests received before then, with their attempts. Returns how many."""
-    return store.execute(statements.DELETE_REQUESTS, (to_ms(before), most)).rowcount
-
-
-def delete_audit(store: Store, before: datetime, most: int = CHUNK) -> int:
-    """Deletes up to `most` audit entries of before then, oldest first. Returns how many."""
-    return store.execute(statements.DELETE_AUDIT, (to_ms(before), most)).rowcount
+    def delete(self, store: Store, before: datetime, most: int = CHUNK) -> int:
+        """Deletes up to `most` rows from before then. Returns how many."""
+        return store.execute(self.statement, (*(to_ms(before),) * self.times, most)).rowcount
 
 
-def delete_keys(store: Store, before: datetime, most: int = CHUNK) -> int:
-    """Deletes up to `most` keys revoked or expired before then. Returns how many."""
-    return store.execute(statements.DELETE_KEYS, (to_ms(before), to_ms(before), most)).rowcount
+RULES = (
+    Rule("requests", statements.DELETE_REQUESTS, lambda days: days.requests),
+    Rule("audit", statements.DELETE_AUDIT, lambda days: days.audit),
+    Rule("keys", statements.DELETE_KEYS, lambda days: days.keys, times=2),
+    Rule("postings", statements.DELETE_POSTINGS, lambda days: days.money),
+    Rule("spend", statements.DELETE_SPEND, lambda days: days.money),
+    Rule("accounts", statements.DELETE_ACCOUNTS, lambda days: days.money),
+    Rule("corrections", statements.DELETE_CORRECTIONS, lambda days: days.money),
+    Rule("feedback", statements.DELETE_FEEDBACK, lambda days: days.money),
+    Rule("instances", statements.DELETE_INSTANCES, lambda days: days.instances),
+)
+"""Every table but `attempts`, which go with their requests; `holds`, which end; and `meta`, a few rows."""
 
 
-async def sweep(writer: Writer, now: datetime, retention: Retention) -> Swept:
-    """Deletes all that is past its time, a chunk per transaction; other writes go between the chunks."""
-    counts: list[int] = []
-    for delete, days in (
-        (delete_requests, retention.requests),
-        (delete_audit, retention.audit),
-        (delete_keys, retention.keys),
-    ):
-        before, total = now - timedelta(days=days), 0
-        while chunk := await writer.run(lambda store, delete=delete, before=before: delete(store, before)):
+async def sweep(writer: Writer, now: datetime, retention: Retention) -> dict[str, int]:
+    """Deletes all that is past its time, a chunk per transaction; other writes go between the chunks. Returns how many
+    rows of each table."""
+    counts: dict[str, int] = {}
+    for rule in RULES:
+        before, total = now - timedelta(days=rule.days(retention)), 0
+        while chunk := await writer.run(lambda store, rule=rule, before=before: rule.delete(store, before)):
             total += chunk
-        counts.append(total)
-    return Swept(requests=counts[0], audit=counts[1], keys=counts[2])
+        counts[rule.table] = total
+    return counts

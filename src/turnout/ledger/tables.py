@@ -2,7 +2,7 @@
 
 The serving process does not import this module (SQLAlchemy costs 0.4 s of CPU at import): it uses `statements`, whose
 text a test holds equal to what these tables compile to. Times are integers, milliseconds since 1970 in UTC.
-Retention: `retention` deletes by time, in chunks, from every table here but `meta`, which holds a row or two.
+Retention: `retention` deletes by time, in chunks, from every table here that grows.
 """
 
 from __future__ import annotations
