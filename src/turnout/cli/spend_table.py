@@ -29,7 +29,6 @@ _PLACES = ((Decimal(1000), Decimal("0.01")), (Decimal(1), Decimal("0.0001")), (D
 
 def print_report(report: Report, limit: int) -> None:
     """Prints it, with at most `limit` lines."""
-    question = report.question
     show(Text(_heading(report)), "")
     if not report.total.sums.calls and not report.total.sums.unpriced:
         show("No calls were recorded in it.")
@@ -38,7 +37,7 @@ def print_report(report: Report, limit: int) -> None:
     show(table)
     if left_out:
         show("", Text(f"Left out, for the width of this window: {', '.join(left_out)}. --json has everything."))
-    for line in _notes(report, limit):
+    for line in _notes(report, limit, left_out):
         show("", Text(line))
 
 
@@ -79,13 +78,13 @@ def _fitting(report: Report, limit: int) -> tuple[Table, list[str]]:
     """The table with as many columns as there is room for, and what was left out."""
     console = Console()
     room = console.width if console.is_terminal else PIPED_WIDTH
-    left_out: list[str] = []
-    for dropped in ("", *_FIRST_TO_GO):
-        left_out += [dropped] if dropped else []
-        table = _table(report, limit, left_out)
+    table, left_out = _table(report, limit, ()), list[str]()
+    for dropped in (each for each in _FIRST_TO_GO if each in _cells(report, report.total)):
         if Measurement.get(console, console.options.update(width=10 * room), table).maximum <= room:
             break
-    return table, [each for each in left_out if each in _cells(report, report.total)]
+        left_out.append(dropped)
+        table = _table(report, limit, left_out)
+    return table, left_out
 
 
 def _table(report: Report, limit: int, left_out: Sequence[str]) -> Table:
@@ -152,7 +151,7 @@ def _worth(report: Report, outcomes: Outcomes) -> dict[str, str]:
     interval = wilson(outcomes.good, outcomes.rated)
     return {
         "accepted": _percent(outcomes.good, outcomes.rated),
-        "95 % interval": "-" if interval is None else f"{interval[0]:.1%} to {interval[1]:.1%}",
+        "95 % interval": "-" if interval is None else f"{100 * interval[0]:.1f} to {interval[1]:.1%}",
         "per accepted": each,
     }
 
@@ -181,16 +180,16 @@ def _change(sums: Sums, before: Sums | None) -> str:
     return f"{sums.cost_nano / before.cost_nano - 1:+.0%}"
 
 
-def _notes(report: Report, limit: int) -> list[str]:
+def _notes(report: Report, limit: int, left_out: Sequence[str]) -> list[str]:
     notes: list[str] = []
     if len(report.lines) > limit:
         notes.append(f"{len(report.lines) - limit:,} more lines are in the total; --limit shows them.")
     days = _sparkline(report.days)
     if days:
         notes.append(days)
-    if report.before is not None and _compares(report):
+    if report.before is not None and _compares(report) and "before" not in left_out:
         notes.append(f"`before`: the change of cost against {_span(report.before).removeprefix('from ')}.")
-    if report.total.sums.estimated:
+    if report.total.sums.estimated and "est." not in left_out:
         notes.append(_estimated(report.total.sums))
     if "tag" in report.question.by:
         notes.append("A call with several tags counts under each, so the lines can be more than the total.")

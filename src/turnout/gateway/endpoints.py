@@ -43,6 +43,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _post("/v1/messages/count_tokens", Dialect.ANTHROPIC, "count_tokens"),
     _plain("GET", "/v1/models", "user"),
     _plain("GET", "/v1/models/{model:path}", "user"),
+    _plain("POST", "/v1/feedback", "user"),
     _plain("GET", "/healthz", "public"),
     _plain("GET", "/readyz", "public"),
     _plain("GET", "/metrics", "public"),

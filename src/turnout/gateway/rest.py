@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from importlib.metadata import version
@@ -21,11 +22,13 @@ from turnout.gateway.auth import Principal, require_admin
 from turnout.gateway.endpoints import ENDPOINTS, HOT, Endpoint
 from turnout.gateway.executor import error_headers
 from turnout.gateway.explaining import explain
+from turnout.gateway.feedback import feedback_of
 from turnout.gateway.metrics import CONTENT_TYPE
 from turnout.gateway.services import Services
 from turnout.ledger.budget_lines import budget_lines, line_to_json
 from turnout.ledger.budgets import Budgets
 from turnout.ledger.corrections import Corrector, corrected_to_json, correction_from_json
+from turnout.ledger.feedback import give
 from turnout.ledger.keys import issued_to_json, row_to_json, spec_from_json
 from turnout.wire import fields
 from turnout.wire.body import load_object
@@ -39,9 +42,10 @@ def rest_app(services: Services) -> Starlette:
     """The application for everything but the model endpoints. Each path of the table has a handler, and the other
     way round: a path without a declared access can't be served."""
     table = {(each.method, each.path): each for each in ENDPOINTS if each.operation is None}
-    assert table.keys() == _HANDLERS.keys(), "every endpoint of the table has a handler, and no other exists"
+    handlers = {**_HANDLERS, ("POST", "/v1/feedback"): _feedback_handler()}
+    assert table.keys() == handlers.keys(), "every endpoint of the table has a handler, and no other exists"
     routes = [
-        Route(path, _guarded(services, endpoint, _HANDLERS[method, path]), methods=[method])
+        Route(path, _guarded(services, endpoint, handlers[method, path]), methods=[method])
         for (method, path), endpoint in table.items()
     ]
 
@@ -146,6 +150,35 @@ async def _model(services: Services, request: Request, principal: Principal | No
     named = models.find(catalogue, principal, request.path_params["model"])
     shape = models.anthropic_model if _is_anthropic(request) else models.openai_model
     return _dumped(shape(catalogue, named))
+
+
+# ---- feedback ----------------------------------------------------------------------------
+
+_FEEDBACK_AT_ONCE = 4
+"""Writes of feedback that the writer may have queued, so that a flood of it makes no request wait for its record."""
+_RECORD_SECONDS = 0.3
+"""An answer can be in its reader's hands a moment before its record is on disk, above all at another replica."""
+
+
+def _feedback_handler() -> Handler:
+    turns = asyncio.Semaphore(_FEEDBACK_AT_ONCE)
+
+    async def handle(services: Services, request: Request, principal: Principal | None) -> Response:
+        assert principal is not None, "the endpoint asks for a key"
+        given = feedback_of(await _body(request), principal.key_id, services.clock.now())
+
+        async def write() -> None:
+            async with turns:
+                await services.writer.run(lambda store: give(store, given))
+
+        try:
+            await write()
+        except NotFound:
+            await asyncio.sleep(_RECORD_SECONDS)
+            await write()
+        return _dumped({"request_id": given.request_id, "recorded": [*sorted(given.values)]})
+
+    return handle
 
 
 # ---- operation ---------------------------------------------------------------------------

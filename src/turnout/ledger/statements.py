@@ -195,3 +195,15 @@ INSERT_CORRECTION = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 """What an administrator added to a budget's spending, or took off."""
+
+SELECT_REQUEST_KEY = "SELECT key_id FROM requests WHERE id = ?"
+"""Whose request it was."""
+
+SELECT_FEEDBACK_NAMES = "SELECT name FROM feedback WHERE request_id = ?"
+"""What was said of a request before."""
+
+UPSERT_FEEDBACK = (
+    "INSERT INTO feedback (request_id, name, at_ms, key_id, value_micro) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (request_id, name) DO UPDATE SET at_ms = excluded.at_ms, value_micro = excluded.value_micro"
+)
+"""What an answer was worth; said again, the later word holds."""
