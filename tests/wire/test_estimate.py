@@ -6,11 +6,11 @@ import pytest
 
 from turnout.core.target import Dialect
 from turnout.wire.estimate import (
-    COUNT_MARGIN,
     MEDIA_TOKENS,
     MESSAGE_TOKENS,
+    NEUTRAL,
+    Meter,
     answer_tokens,
-    counted_tokens,
     request_tokens,
     text_tokens,
 )
@@ -99,8 +99,11 @@ def test_tools_and_schemas_count() -> None:
     assert request_tokens(EMPTY) == 0
 
 
-def test_a_count_for_callers_has_a_margin() -> None:
-    """The count given to clients is rounded up over the estimate."""
-    request = Request(dialect=Dialect.OPENAI_CHAT, model="m", messages=(Message("user", (Text(text=LONG),)),))
+def test_another_meter_counts_the_texts_and_leaves_the_frame() -> None:
+    """Only texts and JSON are counted otherwise; what stands around them costs the same."""
+    messages = (Message("user", (Text(text=LONG), ToolCall(id="c", name="f", arguments=LONG))),)
+    tools = (Tool(name="f", description=LONG, parameters={"type": "object"}),)
+    request = Request(dialect=Dialect.OPENAI_CHAT, model="m", messages=messages, tools=tools)
 
-    assert counted_tokens(request) >= request_tokens(request) * COUNT_MARGIN
+    assert request_tokens(request, Meter(lambda text: 10, lambda raw: 100)) == 2 * MESSAGE_TOKENS + 5 * 10 + 100
+    assert request_tokens(request, NEUTRAL) == request_tokens(request)

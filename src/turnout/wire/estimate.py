@@ -7,19 +7,17 @@ it QuadChars). Everything that reaches the model counts: instructions, tools, to
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import orjson
 
-from turnout.wire.neutral import HostedTool, Media, Message, Opaque, Part, Request, Text, Thinking, ToolCall, ToolResult
+from turnout.wire.neutral import HostedTool, Media, Opaque, Part, Request, Text, Thinking, ToolCall, ToolResult
 
 MEDIA_TOKENS = 1_600
 """A large image on the providers that publish it (Anthropic: width x height / 750, scaled down to 1568 px)."""
 MESSAGE_TOKENS = 4
 """Marks of role and turn around a message."""
-COUNT_MARGIN = 1.15
-"""On top when a caller asks for a count: clients compact by it, and a count too low ends in a deadlock (pain 38)."""
 
 
 def text_tokens(text: str) -> int:
@@ -30,38 +28,45 @@ def text_tokens(text: str) -> int:
     return (ascii_letters + 3) // 4 + len(text) - ascii_letters
 
 
-def request_tokens(request: Request) -> int:
-    """Prompt tokens of a request."""
-    total = sum(MESSAGE_TOKENS + _parts(message) for message in request.messages)
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """How texts, and JSON, are counted. What stands around them in a request is counted the same way by all meters."""
+
+    text: Callable[[str], int]
+    json: Callable[[bytes], int]
+    """Definitions of tools and schemas, in UTF-8."""
+
+
+NEUTRAL = Meter(text_tokens, lambda raw: len(raw) // 3)
+
+
+def request_tokens(request: Request, meter: Meter = NEUTRAL) -> int:
+    """Prompt tokens of a request, by the neutral counter unless another is given."""
+    text, json = meter.text, meter.json
+    total = MESSAGE_TOKENS * len(request.messages)
+    for message in request.messages:
+        for part in message.parts:
+            total += _part(part, text)
     for tool in request.tools:
         if isinstance(tool, HostedTool):
-            total += len(orjson.dumps(tool.raw)) // 3
+            total += json(orjson.dumps(tool.raw))
             continue
-        total += text_tokens(tool.name) + text_tokens(tool.description or "")
+        total += text(tool.name) + text(tool.description or "")
         if tool.parameters:
-            total += len(orjson.dumps(tool.parameters)) // 3
+            total += json(orjson.dumps(tool.parameters))
     if request.output is not None and request.output.schema:
-        total += len(orjson.dumps(request.output.schema)) // 3
+        total += json(orjson.dumps(request.output.schema))
     return total
 
 
-def counted_tokens(request: Request) -> int:
-    """The estimate with its safety margin, for an endpoint that counts."""
-    return math.ceil(request_tokens(request) * COUNT_MARGIN)
-
-
-def _parts(message: Message) -> int:
-    return sum(map(_part, message.parts))
-
-
-def _part(part: Part) -> int:
+def _part(part: Part, count: Callable[[str], int]) -> int:
     match part:
         case Text(text=text) | Thinking(text=text):
-            return text_tokens(text)
+            return count(text)
         case ToolCall():
-            return text_tokens(part.name) + text_tokens(part.arguments) + MESSAGE_TOKENS
+            return count(part.name) + count(part.arguments) + MESSAGE_TOKENS
         case ToolResult():
-            return sum(map(_part, part.content)) + MESSAGE_TOKENS
+            return sum(_part(each, count) for each in part.content) + MESSAGE_TOKENS
         case Media():
             if part.kind == "image" or part.data is None:
                 return MEDIA_TOKENS
@@ -72,4 +77,4 @@ def _part(part: Part) -> int:
 
 def answer_tokens(parts: Iterable[Part]) -> int:
     """Output tokens of what came so far, where the provider's count is lost."""
-    return sum(map(_part, parts))
+    return sum(_part(part, text_tokens) for part in parts)
