@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import TypeAlias
 
@@ -20,6 +20,7 @@ from turnout.gateway.outlet import Pinger
 from turnout.gateway.traffic import Traffic
 from turnout.gateway.vault import ReasoningVault
 from turnout.ledger.keystore import KeyStore
+from turnout.ledger.ratios_live import LiveRatios
 from turnout.ledger.record import RequestRecord
 from turnout.ledger.writer import Writer
 from turnout.upstream.health import Health
@@ -62,6 +63,8 @@ class Services:
     """Reads the configuration again and puts it to use."""
     waiting_for: Callable[[], str | None] = lambda: None
     """What the server still waits for before it can answer, such as the embedded model's weights to load."""
+    ratios: LiveRatios = field(default_factory=LiveRatios)
+    """How many tokens a text becomes at each model."""
     observe: Observe = unobserved
     """Told of every recorded request."""
 

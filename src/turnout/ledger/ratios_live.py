@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from turnout.catalogue.ratios import Learned
+from turnout.catalogue.ratios import Learned, Ratios
 from turnout.ledger.rows import to_ms
+from turnout.ledger.writer import Writer
 
 Execute: TypeAlias = Callable[[str, Sequence[object]], Iterable[Sequence[Any]]]
 """`ledger.store.Store.execute`."""
@@ -58,3 +59,16 @@ def learned_of(model: str, content: str, calls: int, reported: int, neutral: int
         neutral=int(neutral),
         spread=math.sqrt(max(0.0, float(squares) / int(neutral) - ratio * ratio)),
     )
+
+
+class LiveRatios:
+    """The ratios in use. `current` is replaced as a whole, by the event loop's thread; anyone may read it."""
+
+    def __init__(self) -> None:
+        self.current = Ratios.of()
+
+    async def refresh(self, writer: Writer, now: datetime) -> int:
+        """Learns again from the newest calls; returns how many. Raises StorageUnavailable, and keeps what it had."""
+        cells = await writer.run(lambda store: learned(store.execute, now))
+        self.current = Ratios.of(cells)
+        return sum(each.calls for each in cells)
