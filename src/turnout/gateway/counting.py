@@ -1,13 +1,20 @@
-"""Counting tokens without asking a model: the provider's own count where it counts, else ours with its margin.
+"""Counting tokens without asking a model: by the provider where it counts, else by the model's own tokenizer where that
+is installed, else by the neutral counter and what is known of the model's ratio to it.
 
 A failure here never opens a circuit, and never leaves a caller without a number: clients decide by it when to shorten
-a conversation (pain case 38).
+a conversation, and a count too low ends in a deadlock (pain case 38). So what is counted here has a margin on top.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
+from typing import NamedTuple
+
 import orjson
 
+from turnout.catalogue.ratios import Ratios
+from turnout.catalogue.tokenizers import Count, counter, installed, tokenizer_of
 from turnout.core.errors import TurnoutError
 from turnout.core.json import Json
 from turnout.core.target import Dialect
@@ -17,23 +24,60 @@ from turnout.upstream.endpoint import count_tokens_url, headers_for
 from turnout.upstream.transport import UpstreamRequest
 from turnout.wire.codec import no_vault
 from turnout.wire.codecs import CODECS
-from turnout.wire.estimate import counted_tokens
+from turnout.wire.content import content_class
+from turnout.wire.estimate import Meter, request_tokens, text_tokens
+from turnout.wire.neutral import Request
 from turnout.wire.splice import splice_model
 
 _MOST = 1 << 16
+ESTIMATE_MARGIN = 1.15
+"""On top of an estimate."""
+TOKENIZER_MARGIN = 1.05
+"""On top of a real tokenizer's count: texts are exact, what the provider puts around turns and tools is not."""
+
+
+class Counted(NamedTuple):
+    """A count, and who counted: `provider`, `tokenizer:ID` or `estimate`."""
+
+    tokens: int
+    source: str
 
 
 async def count_tokens(execution: Execution) -> None:
     """Answers `/v1/messages/count_tokens`."""
     assert execution.decision is not None, "decide comes first"
     candidate = execution.decision.candidates[0]
-    counted = await _ask(execution, candidate)
-    source = b"provider"
-    if counted is None:
-        counted, source = counted_tokens(execution.intake.request), b"estimate"
-    headers = [*execution.base_headers, (b"x-turnout-token-count", source)]
+    asked = await _ask(execution, candidate)
+    if asked is not None:
+        counted = Counted(asked, "provider")
+    else:
+        ratios = execution.services.ratios.current
+        # In a thread: a tokenizer takes up to 0.3 s to load, and some milliseconds for a long conversation.
+        counted = await asyncio.to_thread(count_here, execution.intake.request, candidate.deployment.model, ratios)
+    headers = [*execution.base_headers, (b"x-turnout-token-count", counted.source.encode())]
     execution.answered_by = candidate.deployment.name
-    await execution.outlet.whole(200, headers, orjson.dumps({"input_tokens": counted}))
+    await execution.outlet.whole(200, headers, orjson.dumps({"input_tokens": counted.tokens}))
+
+
+def count_here(request: Request, model: str, ratios: Ratios) -> Counted:
+    """Prompt tokens of a request at a model, with a margin."""
+    tokenizer = tokenizer_of(model)
+    if tokenizer is not None and installed() and (count := counter(tokenizer.id)) is not None:
+        tokens = request_tokens(request, _exactly(count))
+        return Counted(math.ceil(tokens * TOKENIZER_MARGIN), f"tokenizer:{tokenizer.id}")
+    tokens = request_tokens(request, _by_ratio(ratios, model, content_class(request)))
+    return Counted(math.ceil(tokens * ESTIMATE_MARGIN), "estimate")
+
+
+def _exactly(count: Count) -> Meter:
+    return Meter(count, lambda raw: count(raw.decode()))
+
+
+def _by_ratio(ratios: Ratios, model: str, content: str) -> Meter:
+    text, json = ratios.ratio(model, content).value, ratios.ratio(model, "structured").value
+    return Meter(
+        lambda words: math.ceil(text_tokens(words) * text), lambda raw: math.ceil(text_tokens(raw.decode()) * json)
+    )
 
 
 async def _ask(execution: Execution, candidate: Candidate) -> int | None:
