@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import click
 import pytest
 from click.testing import CliRunner
+from ledger_places import PEPPER, Record
 from ledger_records import record
+from postgres import PASSWORD
 
+from turnout.cli.doctor import doctor
 from turnout.cli.keys import keys
 from turnout.cli.requests import requests
 from turnout.core.clock import SystemClock
@@ -28,7 +33,7 @@ def run(command, place: DataDir, *words: str):
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TURNOUT_URL", "TURNOUT_ADMIN_KEY", "TURNOUT_PEPPER"):
+    for name in ("TURNOUT_URL", "TURNOUT_ADMIN_KEY", "TURNOUT_PEPPER", "TURNOUT_DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -141,3 +146,35 @@ def test_no_database_is_said_plainly(tmp_path) -> None:
 
     assert (done.exit_code, "There is no database" in done.stderr) == (1, True)
     assert not (tmp_path / "none").exists()
+
+
+def test_the_commands_work_on_a_record_that_is_shared(shared_record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are made beside servers that share the record, and requests and doctor read it."""
+    place, url = DataDir(shared_record.location.directory), shared_record.location.url
+    monkeypatch.setenv("TURNOUT_PEPPER", PEPPER.reveal())
+    if url is not None:
+        monkeypatch.setenv("TURNOUT_DATABASE_URL", url.reveal())
+    config = place.path.parent / "turnout.toml"
+    config.write_text(f'[storage]\ndir = "{place.path}"\nshared = {"true" if url is None else "false"}\n')
+    seen = record()
+
+    async def write() -> None:
+        writer = Writer(shared_record.open())
+        await writer.write(seen)
+        await writer.close()
+
+    asyncio.run(write())
+
+    def told(command: click.Command, *words: str) -> str:
+        done = CliRunner().invoke(command, [*words, "--config", str(config)])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    with DirLock(place, shared=True) if url is None else contextlib.nullcontext():
+        made = json.loads(told(keys, "create", "ci", "--json"))
+        told(keys, "revoke", made["id"])
+        assert [row["state"] for row in json.loads(told(keys, "list", "--json"))] == ["revoked"]
+        assert seen.id in told(requests, "--json")
+        shown = told(doctor, "--json")
+    assert "schema" in shown
+    assert url is None or (str(shared_record.location) in shown and PASSWORD not in shown)
