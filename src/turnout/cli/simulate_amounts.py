@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 
 from turnout.core.money import plain
 from turnout.planning.whatif import money
 
 _CENT = 100
+_FOUR_DIGITS = Context(prec=4)
 
 
 def dollars(amount: Fraction) -> str:
-    """`$104,400.00`; below a dollar as many digits as it takes: `$0.00348`."""
+    """`$104,400.00`; below a dollar four digits: `$0.02904`."""
     sign = "-" if amount < 0 else ""
     if amount == 0 or abs(amount) >= 1:
         cents = round(abs(amount) * _CENT)
         return f"{sign}${cents // _CENT:,}.{cents % _CENT:02}"
-    return f"{sign}${plain(money(abs(amount)).usd)}"
+    return f"{sign}${plain(_FOUR_DIGITS.create_decimal(money(abs(amount)).usd))}"
+
+
+def finely(amount: Fraction) -> str:
+    """For the cost of one call: every digit down to the nanodollar."""
+    return dollars(amount) if abs(amount) >= 1 else f"{'-' if amount < 0 else ''}${plain(money(abs(amount)).usd)}"
 
 
 def exact(amount: Fraction) -> str:

@@ -16,6 +16,9 @@ from turnout.cli.simulate_amounts import dollars
 _HEIGHT = 0.42
 """Inches for a bar."""
 _MOST_BARS = 60
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+"""Okabe and Ito's, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color/)."""
+_GREY = "#9A9A9A"
 
 
 class Bars(NamedTuple):
@@ -41,11 +44,13 @@ def plot_bars(path: Path, *, title: str, labels: Sequence[str], series: Sequence
         places = [place - 0.4 + thick * (number + 0.5) for place in range(len(shown))]
         # Lengths of bars are for the eye: here, and only here, dollars become floats.
         lengths = [0.0 if each is None else float(each) for each in bars.amounts[: len(shown)]]
-        drawn = axes.barh(places, lengths, height=thick * 0.92, label=bars.name)
+        # Where several are compared, the first is what there is, and the others are what could be.
+        colour = _GREY if number == 0 and len(series) > 1 else _COLOURS[max(number - 1, 0) % len(_COLOURS)]
+        drawn = axes.barh(places, lengths, height=thick * 0.92, label=_short(bars.name), color=colour)
         told = ["not known" if each is None else dollars(each) for each in bars.amounts[: len(shown)]]
         axes.bar_label(drawn, told, padding=4, fontsize=9)
     axes.set_yticks(range(len(shown)), [_short(label) for label in shown])
-    axes.invert_yaxis()
+    axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.margins(x=0.18)
     axes.set_title(title, loc="left", fontsize=11)
     axes.xaxis.set_major_formatter(lambda value, _: f"${value:,.6g}")
@@ -57,7 +62,9 @@ def plot_bars(path: Path, *, title: str, labels: Sequence[str], series: Sequence
 
 
 def _short(label: str, most: int = 32) -> str:
-    return label if len(label) <= most else f"{label[: most - 1]}…"
+    """A dollar would begin a formula, and an underscore at the front hides a name from the legend."""
+    label = label if len(label) <= most else f"{label[: most - 1]}…"
+    return label.replace("$", r"\$").lstrip("_")
 
 
 def _save(figure: object, path: Path) -> None:

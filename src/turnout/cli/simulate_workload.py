@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from turnout.catalogue.calendar import WEEKDAYS, zone_named
+from turnout.catalogue.ratios import CLASSES
 from turnout.catalogue.tariff import GLOBAL, PriceBook, Tier, UnknownPrice
 from turnout.cli.simulate_options import COUNT, DOLLARS, SHARE, Format, format_options, refusing
 from turnout.cli.simulate_plots import Bars, plot_bars
@@ -45,6 +46,9 @@ from turnout.planning.workload import EXAMPLE, Workload, made, read_parts
 @click.option("--region", default=GLOBAL, show_default=True, help="Where inference runs.")
 @click.option("--shift", type=SHARE, help="Of the calls: can wait for off-peak hours.")
 @click.option("--as-counted-by", "counted_by", help="The model whose tokens the line counts. Others are converted.")
+@click.option(
+    "--content", type=click.Choice(CLASSES), default="prose", help="What the text is made of, for --as-counted-by."
+)
 @click.option("--explain", "target", type=DOLLARS, help="Which shares would make the cost this sum, such as 70K.")
 @click.option("--off-peak-discount", type=SHARE, help="With --explain: assumed where a price has no hours.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the costs to a file, such as costs.png.")
@@ -72,6 +76,7 @@ def workload(
     region: str,
     shift: Fraction | None,
     counted_by: str | None,
+    content: str,
     target: Fraction | None,
     off_peak_discount: Fraction | None,
     plot: Path | None,
@@ -100,7 +105,7 @@ def workload(
         period = _period(hours, zone, weekdays, days=days, start=start, month_text=month_text)
         service = Service(tier=Tier(tier), region=region)
         compared, first = _candidates(models, prices, baseline, in_use.book, service, period.first)
-        ratio_of = ratios_from(in_use.book, counted_by)
+        ratio_of = ratios_from(in_use.book, counted_by, content)
         ratios = {each.label: ratio_of(each) for each in compared}
     report = Report(
         workload=asked,
@@ -132,9 +137,7 @@ def _plot(report: Report, path: Path) -> None:
         path,
         title=f"Cost of {report.period.days} days: {describe(report.workload)}",
         labels=[each.candidate.label for each in report.forecasts],
-        series=[
-            Bars("cost", [None if isinstance(each.cost, UnknownPrice) else each.cost for each in report.forecasts])
-        ],
+        series=[Bars("cost", costs)],
         note=f"from {report.period.first} ({report.zone}), prices {report.prices_version}",
     )
 

@@ -14,7 +14,7 @@ from rich.table import Column
 
 from turnout.catalogue.calendar import Hours
 from turnout.catalogue.tariff import UnknownPrice
-from turnout.cli.simulate_amounts import against, dollars, exact, percent, share_text
+from turnout.cli.simulate_amounts import against, dollars, exact, finely, percent, share_text
 from turnout.cli.simulate_explanation import explanation_json, explanation_lines
 from turnout.cli.simulate_options import Format
 from turnout.cli.tables import plain_table, show
@@ -87,7 +87,7 @@ def _cells(each: Forecast, report: Report) -> tuple[str, ...]:
     own = each.candidate.label == report.baseline
     return (
         dollars(each.cost),
-        dollars(each.cost / each.calls),
+        finely(each.cost / each.calls),
         "-" if difference is None or own else dollars(difference),
         "-" if part is None or own else percent(part, signed=True),
         "-" if each.off_peak is None else percent(each.off_peak),
@@ -151,7 +151,7 @@ def _prices(each: Forecast) -> list[str]:
 def _ratios(report: Report) -> list[str]:
     """One line where every model has the same."""
     if report.counted_by is None:
-        return ["Tokens: each model is taken to make as many as the workload says; no text is converted."]
+        return ["Tokens: each model is taken to make as many as the workload says; --as-counted-by converts them."]
     return [
         f"{each.candidate.label}: {plain_ratio(each.ratio.factor)} tokens for one of {report.counted_by}'s;"
         f" {each.ratio.source}."

@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from turnout.catalogue.calendar import Schedule
 from turnout.catalogue.tariff import PriceBook, PriceKey, PriceRow, UnknownPrice
+from turnout.ledger.rows import from_ms
 from turnout.planning.period import Span
 
 _QUARTER = 15
@@ -66,6 +67,10 @@ class Timeline:
     def at(self, instant: datetime) -> Stretch:
         """The stretch that an instant is in. The instant lies in the span."""
         return self.stretches[bisect_right(self.starts, instant) - 1]
+
+    def at_ms(self, milliseconds: int) -> Stretch:
+        """The same for milliseconds since 1970."""
+        return self.at(from_ms(milliseconds))
 
     def within(self, span: Span) -> Iterator[tuple[timedelta, Stretch]]:
         """How long each stretch lasts inside a span."""
