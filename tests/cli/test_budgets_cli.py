@@ -126,7 +126,8 @@ def test_a_mistake_is_one_sentence_and_exit_1(home: Path, words: tuple[str, ...]
 def test_without_budgets_the_list_says_how_to_write_one(home: Path) -> None:
     (home / "turnout.toml").write_text('[storage]\ndir = "data"\n')
 
-    assert "Write a `[budgets.NAME]` section" in run(home, "list").stderr
+    assert "Write a `[budgets.NAME]` section" in run(home, "list").stdout
+    assert json.loads(run(home, "list", "--json").stdout) == []
 
 
 # ---- through a server ------------------------------------------------------------------------

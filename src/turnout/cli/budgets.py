@@ -19,7 +19,6 @@ from turnout.cli.admin import location_of_record, place_of, place_options, told
 from turnout.cli.direct import directly
 from turnout.cli.tables import plain_table, show
 from turnout.core.clock import SystemClock
-from turnout.core.errors import ConfigError
 from turnout.core.json import Json, JsonObject
 from turnout.core.settings import find_config, read_settings
 from turnout.ledger.budget_lines import budget_lines, line_to_json
@@ -67,6 +66,8 @@ def list_(
         click.echo(orjson.dumps(chosen, option=orjson.OPT_INDENT_2))
     elif as_csv:
         click.echo(_csv(chosen), nl=False)
+    elif not lines:
+        click.echo("There are no budgets. Write a `[budgets.NAME]` section in the configuration.")
     else:
         _show(chosen)
 
@@ -125,8 +126,6 @@ def _stored(config: Path | None, data_dir: Path | None, budget: str | None) -> l
     rules = _rules(config)
     if budget is not None:
         rules.named(budget)
-    if not rules:
-        raise ConfigError("There are no budgets. Write a `[budgets.NAME]` section in the configuration.")
     with closing(read_store(location_of_record(config, data_dir))) as store:
         return [line_to_json(line) for line in budget_lines(store, rules, _now())]
 
