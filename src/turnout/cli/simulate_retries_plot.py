@@ -31,6 +31,7 @@ def plot_retries(study: Study, path: Path) -> None:
         each.set_xlim(0.8, study.most + 0.2 if study.most > 1 else 2)
         each.grid(True, axis="y", color="0.9")
         each.spines[["top", "right"]].set_visible(False)
+        each.set_axisbelow(True)
         each.xaxis.get_major_locator().set_params(integer=True)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9)

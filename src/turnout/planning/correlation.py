@@ -70,7 +70,7 @@ class _Counts:
     def likelihood(self, success: float, correlation: float) -> float:
         """Its logarithm, but for a constant."""
         left = 1 - correlation
-        # The first factors of the three products share `left`, which is 0 where the correlation is 1. Divided out, it is
+        # The first factors of the three products share `left`, 0 where the correlation is 1. Divided out, it is
         # there once for each task that had both outcomes.
         mixed = self.rights[0] + self.wrongs[0] - self.every[0]
         first = self.rights[0] * log(success) + self.wrongs[0] * log(1 - success) + mixed * log(max(left, _LEAST))
