@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from turnout.catalogue.calendar import zone_named
-from turnout.catalogue.prices import load_prices
 from turnout.catalogue.tariff import PriceBook
 from turnout.cli.admin import location_of_record, told
+from turnout.cli.loaded import load_config
 from turnout.cli.reconcile_report import as_csv, as_json, show_report
 from turnout.core.errors import ConfigError
 from turnout.ledger.location import Location
@@ -66,6 +66,7 @@ class _Wanted:
     zone: str | None
     tolerance: Decimal
     names: dict[str, str]
+    book: PriceBook
 
 
 @click.command()
@@ -108,8 +109,11 @@ def reconcile(
     """
     if machine and table:
         raise click.UsageError("Choose one of --json and --csv.")
-    wanted = _Wanted(provider=provider, since=since, until=until, zone=zone, tolerance=tolerance, names=names)
     with told():
+        book = load_config(config).catalogue.prices
+        wanted = _Wanted(
+            provider=provider, since=since, until=until, zone=zone, tolerance=tolerance, names=names, book=book
+        )
         mapped = None if mapping is None else read_mapping(mapping)
         exports = [read_export(source, form, mapped) for path in files for source in open_sources(path)]
         side, found, notes = _compare(exports, wanted, location_of_record(config, data_dir))
@@ -130,9 +134,8 @@ def _compare(exports: Sequence[Export], wanted: _Wanted, record: Location) -> tu
     rows = [row for export in exports for row in export.rows if since <= row.day(zone) <= until]
     side = Side(since=since, until=until, zone=zone, channel=channel, provider=wanted.provider)
     parts = _parts(record, side)
-    book = load_prices()
-    names, notes = _names((row.model for row in rows if row.model is not None), parts, book, wanted.names)
-    terms = Terms(book=book, zone=zone, channel=channel, tolerance=wanted.tolerance)
+    names, notes = _names((row.model for row in rows if row.model is not None), parts, wanted.book, wanted.names)
+    terms = Terms(book=wanted.book, zone=zone, channel=channel or wanted.provider, tolerance=wanted.tolerance)
     notes += [note for export in exports for note in (*export.notes, *_unread(export))]
     return side, compared(rows, parts, names, terms), list(dict.fromkeys(notes))
 
