@@ -202,7 +202,8 @@ def _any(rows: Mapping[str, Ratio]) -> Ratio:
 
 def _prior(tokenizer: str, table: Table) -> dict[str, Ratio]:
     table.required_text("source")  # for the reader of the file
-    found = {name: _ratio(table.table(name), f"prior of {tokenizer}") for name in CLASSES}
+    whose = "all tokenizers" if tokenizer == UNKNOWN else tokenizer
+    found = {name: _ratio(table.table(name), f"prior of {whose}") for name in CLASSES}
     table.done()
     return found
 
