@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from turnout.ledger import statements
 from turnout.ledger.bookkeeping import book
 from turnout.ledger.migrate import upgrade
-from turnout.ledger.posting import AccountRef, Call, Hold, Posting, Refused
+from turnout.ledger.posting import AccountRef, Call, Hold, Posting, Refused, void
 from turnout.ledger.posting_rows import expiry_of, posting_of, posting_row
 from turnout.ledger.sqlite_store import SqliteStore
 
@@ -81,18 +81,32 @@ class Books(RuleBasedStateMachine):
     def quiet(self) -> None:
         pass
 
-    @rule(target=holds, group=st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 900)), st.sets(st.sampled_from(sorted((b, s) for b in LIMITS for s in "ab")))), min_size=1, max_size=5))
+    @rule(
+        target=holds,
+        group=st.lists(
+            st.tuples(
+                st.one_of(st.none(), st.integers(0, 900)),
+                st.sets(st.sampled_from(sorted((b, s) for b in LIMITS for s in "ab"))),
+            ),
+            min_size=1,
+            max_size=5,
+        ),
+    )
     def reserve(self, group):
         wanted = []
         for amount, keys in group:
             self.made += 1
             accounts = tuple(sorted(ref(*key) for key in keys))
             sunk = None if amount is None else amount // 3
-            wanted.append(Hold(call=call(self.made), expires_at=AT, amount_nano=amount, sunk_nano=sunk, accounts=accounts))
+            wanted.append(
+                Hold(call=call(self.made), expires_at=AT, amount_nano=amount, sunk_nano=sunk, accounts=accounts)
+            )
         for hold, answer in zip(wanted, self.transact([], wanted), strict=True):
             keys = [(each.budget, each.subject) for each in hold.accounts]
             amount = hold.amount_nano or 0
-            room = all(LIMITS[key[0]] is None or self.spent[key] + self.held[key] + amount <= LIMITS[key[0]] for key in keys)
+            room = all(
+                LIMITS[key[0]] is None or self.spent[key] + self.held[key] + amount <= LIMITS[key[0]] for key in keys
+            )
             assert isinstance(answer, Refused) is not room
             if room:
                 self.open[hold.call.request_id, hold.call.number] = hold
@@ -101,17 +115,36 @@ class Books(RuleBasedStateMachine):
         return [hold for hold in wanted]
 
     def end(self, hold: Hold, kind: str, cost: int | None) -> Posting:
-        return Posting(call=hold.call, kind=kind, posted_at=AT, held_nano=hold.amount_nano, cost_nano=cost, input_tokens=7 if kind == "settle" else 0, accounts=hold.accounts)  # type: ignore[arg-type]
+        return Posting(
+            call=hold.call,
+            kind=kind,
+            posted_at=AT,
+            held_nano=hold.amount_nano,
+            cost_nano=cost,
+            input_tokens=7 if kind == "settle" else 0,
+            accounts=hold.accounts,
+        )  # type: ignore[arg-type]
 
     def charge(self, hold: Hold, cost: int | None) -> None:
         self.cost += cost or 0
         for each in hold.accounts:
             self.spent[each.budget, each.subject] += cost or 0
 
-    @rule(group=holds, cost=st.one_of(st.none(), st.integers(0, 2_000)), kind=st.sampled_from(["settle", "void"]), twice=st.booleans(), spilled=st.booleans())
+    @rule(
+        group=holds,
+        cost=st.one_of(st.none(), st.integers(0, 2_000)),
+        kind=st.sampled_from(["settle", "void"]),
+        twice=st.booleans(),
+        spilled=st.booleans(),
+    )
     def finish(self, group, cost, kind, twice, spilled):
         cost = 0 if kind == "void" else cost
-        postings = [self.end(hold, kind, cost) for hold in group if (hold.call.request_id, hold.call.number) in self.open or (hold.call.request_id, hold.call.number) in self.ended]
+        postings = [
+            self.end(hold, kind, cost)
+            for hold in group
+            if (hold.call.request_id, hold.call.number) in self.open
+            or (hold.call.request_id, hold.call.number) in self.ended
+        ]
         if spilled:  # a posting that went through the spill file says the same
             postings = [posting_of(posting_row(each)) for each in postings]
         for _ in range(2 if twice else 1):
@@ -154,7 +187,9 @@ class Books(RuleBasedStateMachine):
         ends = self.store.execute("SELECT request_id, number, kind FROM postings WHERE kind <> 'correct'").fetchall()
         assert sorted((r, n, k) for r, n, k in ends) == sorted((*key, kind) for key, (kind, _) in self.ended.items())
         total = self.store.execute("SELECT coalesce(sum(cost_nano), 0) FROM postings").fetchone()[0]
-        rolled = self.store.execute("SELECT coalesce(sum(cost_nano), 0), coalesce(sum(input_tokens), 0) FROM spend").fetchone()
+        rolled = self.store.execute(
+            "SELECT coalesce(sum(cost_nano), 0), coalesce(sum(input_tokens), 0) FROM spend"
+        ).fetchone()
         assert total == rolled[0] == self.cost
         assert rolled[1] == self.store.execute("SELECT coalesce(sum(input_tokens), 0) FROM postings").fetchone()[0]
 
@@ -178,6 +213,22 @@ def test_a_posting_and_its_row_say_the_same(tmp_path: Path) -> None:
         accounts=(AccountRef("day", "a", 12, None, None),),
     )  # fmt: skip
     assert posting_of(posting_row(posting)) == posting
+
+
+def test_a_hold_that_is_given_up_in_its_own_commit_is_not_made(tmp_path: Path) -> None:
+    """A caller who leaves while the hold waits for its commit leaves nothing held."""
+    raw = sqlite3.connect(":memory:", isolation_level=None)
+    raw.deserialize(TEMPLATE[0])
+    store = SqliteStore(raw)
+    hold = Hold(call=call(1), expires_at=AT, amount_nano=900, sunk_nano=1, accounts=(ref("day", "a"),))
+    other = Hold(call=call(2), expires_at=AT, amount_nano=900, sunk_nano=1, accounts=(ref("day", "a"),))
+    store.begin()
+    answers = book(store, "me", [void(hold)], [hold, other])
+    store.commit()
+    assert not isinstance(answers[1], Refused)
+    assert store.execute("SELECT request_id, number FROM holds").fetchall() == [("req_0", 3)]
+    assert store.execute("SELECT held_nano FROM accounts").fetchall() == [(900,)]
+    store.close()
 
 
 def test_a_call_that_was_never_held_is_charged_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -92,7 +93,11 @@ class Attempt:
             body=self.prepared.body,
             timeouts=deployment.timeouts,
         )
-        response = self.response = await self.services.transport.send(request)
+        try:
+            response = self.response = await self.services.transport.send(request)
+        except asyncio.CancelledError:
+            self.sent = request.progress.sent
+            raise
         self.first_byte = self.services.clock.monotonic()
         self.status = response.status
         self.upstream_request_id = response.headers.get("x-request-id") or response.headers.get("request-id")

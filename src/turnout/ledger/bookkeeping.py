@@ -61,8 +61,14 @@ def book(store: Store, owner: str, postings: Sequence[Posting], holds: Sequence[
     """Ends calls, then sets aside for new ones; the answers are in the order of `holds`. Inside a transaction."""
     accounts = _locked(store, postings, holds)
     _post(store, accounts, postings)
-    answers = [_grant(accounts, hold) for hold in holds]
-    granted = [hold for hold, answer in zip(holds, answers, strict=True) if not isinstance(answer, Refused)]
+    # A caller who left while its hold was waiting has ended it in the same breath: it is not made at all.
+    over = {(posting.call.request_id, posting.call.number) for posting in postings}
+    answers = [() if (hold.call.request_id, hold.call.number) in over else _grant(accounts, hold) for hold in holds]
+    granted = [
+        hold
+        for hold, answer in zip(holds, answers, strict=True)
+        if not isinstance(answer, Refused) and (hold.call.request_id, hold.call.number) not in over
+    ]
     execute_rows(store, statements.INSERT_HOLD, [hold_row(hold, owner) for hold in granted])
     for (budget, subject, opens_ms), each in accounts.items():
         if each.changed:

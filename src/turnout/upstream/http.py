@@ -84,6 +84,7 @@ class HttpTransport:
             raise faults.unreachable(error, route.host) from error
         pool = route.pool
         connection = pool.take() or await self._acquire(route, timeouts)
+        request.progress.sent = True
         try:
             await connection.exchange(head, request.body, started + min(timeouts.first_byte, timeouts.total))
             encoding = connection.headers.get("content-encoding", "")

@@ -9,6 +9,14 @@ from typing import Protocol
 from turnout.catalogue.model import Timeouts
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far a request came: what a caller who stops waiting must know."""
+
+    sent: bool = False
+    """Bytes of it went out, so that the provider may work on it, and bill it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamRequest:
     """One call to a provider. `headers` hold the provider's key: never log them."""
@@ -18,6 +26,7 @@ class UpstreamRequest:
     body: bytes
     timeouts: Timeouts = field(default_factory=Timeouts)
     method: str = "POST"
+    progress: Progress = field(default_factory=Progress, compare=False)
 
 
 class UpstreamResponse(Protocol):
