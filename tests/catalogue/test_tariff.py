@@ -19,6 +19,7 @@ FLASH = PriceKey(model="deepseek-v4-flash", channel="deepseek")
 ALIBABA = PriceKey(model="deepseek-v4-flash-0731", channel="alibaba")
 GPT = PriceKey(model="gpt-5.5", channel="openai")
 GEMINI = PriceKey(model="gemini-3.1-pro-preview", channel="google")
+GROK = PriceKey(model="grok-4.6", channel="xai")
 OPUS = PriceKey(model="claude-opus-4-7", channel="anthropic")
 NOW = "2026-11-22T12:00:00Z"
 PEAK, OFF_PEAK = ("1.32", "0.044", "3.96"), ("0.66", "0.022", "1.98")
@@ -124,6 +125,8 @@ def test_the_discount_of_2025_passes_midnight(at: str, input_price: str) -> None
         (GPT, 0, ("5", "0.5", "3E+1")),
         (GEMINI, 200_000, ("2", "0.2", "12")),
         (GEMINI, 200_001, ("4", "0.4", "18")),
+        (GROK, 199_999, ("2", "0.5", "6")),
+        (GROK, 200_000, ("4", "1", "12")),
         (PriceKey(model="gpt-5.5", channel="openai", tier=Tier.FLEX), 1, ("2.5", "0.25", "15")),
         (PriceKey(model="gpt-5.5", channel="openai", tier=Tier.BATCH), 272_001, ("5", "0.5", "22.5")),
         (PriceKey(model="gpt-5.5", channel="openai", tier=Tier.PRIORITY), 1, ("12.5", "1.25", "75")),

@@ -1,0 +1,8 @@
+"""Makes the maintainers' tools importable: they are no part of the distribution."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
