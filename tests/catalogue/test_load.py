@@ -247,6 +247,8 @@ def test_the_default_route_may_be_written() -> None:
         ("[aliases]\n'house/qwen3' = 'other'" + HOUSE, "is the name of a route or deployment already"),
         ("default_route = 'qwen4'" + HOUSE, "turnout.toml:1: default_route: there is no route or model 'qwen4'. Did you mean 'qwen3'"),
         ("[[keys]]\nname = 'a'\nsecret_env = 'A'\nroutes = ['qwen4']" + HOUSE, "turnout.toml:4: keys[0].routes[0]: there is no route or model 'qwen4'."),
+        ("[budgets.b]\nlimit = '1'\nper = 'route'\nmatch = ['qwen3', 'qwen4']" + HOUSE, "turnout.toml:4: budgets.b.match[1]: there is no route or model 'qwen4'. Did you"),
+        ("[aliases]\na = 'qwen3'\n[budgets.b]\nlimit = '1'\nper = 'route'\nmatch = ['a']" + HOUSE, "turnout.toml:6: budgets.b.match[0]: 'a' is another name for 'qwen3', whose money it is."),
     ],
 )  # fmt: skip
 def test_a_loose_end_is_told_with_its_place(text: str, said: str) -> None:

@@ -68,6 +68,7 @@ def build_catalogue(settings: Settings, environ: Mapping[str, str], *, local_mod
     if local_model is not None:
         named.setdefault(LOCAL, _local_route(settings, local_model))
     _check_keys(settings, named, problems)
+    _check_budgets(settings, named, problems)
     default = _default_route(settings, named, problems, has_local=local_model is not None)
     problems.raise_any()
     providers = {name: account.provider for name, account in found.items()}
@@ -134,3 +135,15 @@ def _check_keys(settings: Settings, named: Mapping[str, Route], problems: Proble
                 hint = did_you_mean(name, named)
                 path = ("keys", index, "routes", place)
                 problems.add(path, f"there is no route or model '{name}'. {hint}".rstrip())
+
+
+def _check_budgets(settings: Settings, named: Mapping[str, Route], problems: Problems) -> None:
+    """A budget of a route that is not there would limit nothing, and nobody would notice."""
+    for budget in settings.budgets.values():
+        for place, name in enumerate(budget.match if budget.per == "route" else ()):
+            path = ("budgets", budget.name, "match", place)
+            if name not in named:
+                hint = did_you_mean(name, named)
+                problems.add(path, f"there is no route or model '{name}'. {hint}".rstrip())
+            elif named[name].name != name:
+                problems.add(path, f"'{name}' is another name for '{named[name].name}', whose money it is. Name that.")
