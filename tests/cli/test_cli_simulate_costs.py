@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "planning"))
-from recorded_traffic import MONDAY, call
-
+from planning.recorded_traffic import MONDAY, call, stored
 from turnout.cli.main import main
 
 LINE = "1M calls/day, 1000 in, 500 out"
