@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -162,3 +163,11 @@ def test_defective_data_is_refused(old: str, new: str, said: str) -> None:
         parse_priors(text.replace(old, new, 1).encode(), "r.toml")
 
     assert said in str(caught.value)
+
+
+def test_the_documented_table_is_the_data() -> None:
+    """Every ratio with its bounds, as they are shipped."""
+    page = (Path(__file__).parent.parent.parent / "docs/tokens.md").read_text()
+    for tokenizer, row in load_priors().items():
+        cells = [f"{each.value:.2f} ({each.low:.2f}–{each.high:.2f})" for each in row.values()]
+        assert f"| {'not known' if tokenizer == 'unknown' else tokenizer} | {' | '.join(cells)} |" in page

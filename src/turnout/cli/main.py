@@ -26,6 +26,7 @@ COMMANDS: dict[str, Lazy] = {
     "explain": Lazy("turnout.cli.explain", "explain", "Show where a request would go, and why. Sends nothing."),
     "models": Lazy("turnout.cli.models", "models", "List deployments and routes."),
     "price": Lazy("turnout.cli.price", "price", "Show what a model costs, and the cost of a usage."),
+    "tokens": Lazy("turnout.cli.tokens", "tokens", "Count a text's tokens at several models, and what it costs."),
     "spend": Lazy("turnout.cli.spend", "spend", "Show what was spent, on what, by whom."),
     "budgets": Lazy("turnout.cli.budgets", "budgets", "Show where budgets stand, and correct what they have spent."),
     "simulate": Lazy("turnout.cli.simulate", "simulate", "Answer what it would cost if."),

@@ -56,7 +56,7 @@ def _ascii_class(text: bytes) -> ContentClass:
     dense = text.translate(None, b" \r\n")
     if not dense:
         return "prose"
-    # The bounds were fitted to 631 labelled texts of 4,000 letters, of which they put 94 % into their class.
+    # The bounds were fitted to labelled texts of 4,000 letters: of 691 they put 90 % into their class.
     if _count(dense, _NOT_PROSE) + _count(dense, b"0123456789") / 2 < 0.07 * len(dense):
         return "prose"
     return "structured" if _count(dense, _STRUCTURE) > 2 * _count(dense, _CODE) else "code"
