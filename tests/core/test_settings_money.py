@@ -31,7 +31,7 @@ def _problem(text: str) -> str:
 def test_without_a_word_of_money_there_are_no_budgets() -> None:
     settings = _read("")
 
-    assert (settings.budgets, settings.money) == ({}, MoneySettings(hold_output=None))
+    assert (settings.budgets, settings.money) == ({}, MoneySettings(enabled=True, hold_output=None))
 
 
 def test_a_budget_is_read() -> None:
@@ -103,7 +103,7 @@ def test_a_wrong_budget_is_told_with_its_place(written: str, said: str) -> None:
         ('[budgets."-b"]\nlimit = "5"', "a name has letters, digits"),
         ("budgets = 5", "budgets: must be a table, not an integer."),
         ("[money]\nhold_output = 0", "t.toml:2: money.hold_output: must lie between 1 and 100,000,000, not 0."),
-        ("[money]\nhold = 5", "t.toml:2: money.hold: unknown key. Known here: 'hold_output'."),
+        ("[money]\nhold = 5", "t.toml:2: money.hold: unknown key. Known here: 'enabled', 'hold_output'."),
         ('[routes.r]\ntargets = ["a"]\nunknown_price = "ignore"', "must be one of 'flag', 'refuse', not 'ignore'."),
     ],
 )
