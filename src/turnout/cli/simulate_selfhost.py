@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
@@ -15,15 +13,14 @@ from turnout.cli.simulate_options import COUNT, SHARE, Format, format_options, r
 from turnout.cli.simulate_prices import prices_in_use
 from turnout.cli.simulate_selfhost_assumptions import Assumptions, told
 from turnout.cli.simulate_selfhost_plot import plot_selfhost
+from turnout.cli.simulate_selfhost_question import footprint_of, gpu_named, instances_of, sequences_of, speed_of
 from turnout.cli.simulate_selfhost_report import show_report
 from turnout.cli.simulate_usd import USD
 from turnout.core.clock import SystemClock
-from turnout.core.names import did_you_mean
 from turnout.planning.candidate import Service, read_candidate
-from turnout.planning.footprint import Footprint, Precision, Stored
-from turnout.planning.hardware import Gpu, Measured, load_footprints, load_gpus, load_measured
+from turnout.planning.footprint import Precision
 from turnout.planning.period import Period
-from turnout.planning.selfhost import Call, Fleet, Instance, Load, Speed, Split, placed, smallest
+from turnout.planning.selfhost import Call, Fleet, Load
 from turnout.planning.selfhost_study import HostStudy
 from turnout.planning.whatif import forecast
 from turnout.planning.workload import Workload
@@ -101,18 +98,18 @@ def self_host(
     MODEL is deepseek-v4-flash or deepseek-v4-pro, or any name with --parameters and --cache-bytes. Every assumption is
     printed below the tables. Nothing is sent anywhere.
     """
-    gpu = _gpu(gpu_name)
+    gpu = gpu_named(gpu_name)
     own_cached = cached_share if own_cached_share is None else own_cached_share
     with refusing():
-        footprint = _footprint(model, parameters, cache_bytes, cache_heads)
-        speed = _speed(model, gpu, Precision(precision), throughput, prefill, decode)
+        footprint = footprint_of(model, parameters, cache_bytes, cache_heads)
+        speed = speed_of(model, gpu, Precision(precision), throughput, prefill, decode)
         load = Load(
             precision=Precision(precision),
             context=context or input_tokens + output_tokens,
-            sequences=concurrency or (speed.measured.concurrency if speed.measured else 1),
+            sequences=sequences_of(concurrency, speed),
         )
         wanted = gpus or (speed.measured.gpus if speed.measured else None)
-        least, instance = _instances(footprint, load, gpu, gpu.memory * memory_share, wanted)
+        least, instance = instances_of(footprint, load, gpu, gpu.memory * memory_share, wanted)
         fleet = Fleet(
             gpus=instance.gpus,
             hourly=Fraction(gpu.hourly.usd) if hourly is None else hourly,
@@ -157,75 +154,6 @@ def self_host(
     show_report(study, gpu, form)
     if plot is not None:
         plot_selfhost(study, plot)
-
-
-class _Speed(NamedTuple):
-    speed: Speed
-    together: bool
-    measured: Measured | None
-
-
-def _gpu(name: str) -> Gpu:
-    known = load_gpus()
-    if name not in known:
-        raise click.UsageError(f"No GPU '{name}' is known. {did_you_mean(name, known)} Known: {', '.join(known)}.")
-    return known[name]
-
-
-def _footprint(model: str, parameters: int | None, cache_bytes: int | None, heads: int) -> Footprint:
-    """The shipped shape, or the one of the question. Raises ValueError."""
-    shipped: Mapping[str, Footprint] = load_footprints()
-    if parameters is not None and cache_bytes is not None:
-        return Footprint(
-            title=model,
-            weights={Stored.EXPERTS: parameters},
-            cache_per_token=Fraction(cache_bytes),
-            cache_heads=heads,
-        )
-    if parameters is not None or cache_bytes is not None:
-        raise ValueError("A model of your own needs both --parameters and --cache-bytes.")
-    if model not in shipped:
-        raise ValueError(
-            f"The shape of '{model}' is not shipped. {did_you_mean(model, shipped)} Known: {', '.join(shipped)}. "
-            "For another, give --parameters and --cache-bytes."
-        )
-    return shipped[model]
-
-
-def _speed(
-    model: str, gpu: Gpu, precision: Precision, throughput: int | None, prefill: int | None, decode: int | None
-) -> _Speed:
-    """The question's own figure, else a published one for this model and GPU. Raises ValueError where there is none."""
-    if (prefill is None) != (decode is None) or (prefill and throughput):
-        raise ValueError("Give --throughput, or both --prefill and --decode.")
-    if prefill and decode:
-        return _Speed(Speed(prefill=Fraction(prefill), decode=Fraction(decode)), False, None)
-    if throughput:
-        return _Speed(Speed.together(Fraction(throughput)), True, None)
-    rows = [each for each in load_measured() if (each.model, each.gpu) == (model, gpu.name)]
-    if not rows or precision is not Precision.RELEASE:
-        raise ValueError(
-            f"No measured throughput of {model} on {gpu.title} in the precision {precision.value} is known. "
-            "Measure it with your traffic, and give --throughput, or --prefill and --decode."
-        )
-    return _Speed(Speed.together(rows[0].per_gpu), True, rows[0])
-
-
-def _instances(model: Footprint, load: Load, gpu: Gpu, memory: Fraction, gpus: int | None) -> tuple[Instance, Instance]:
-    """The smallest, and the one that is used. Raises ValueError where the model does not fit."""
-    least = smallest(model, load, memory=memory, per_node=gpu.per_node)
-    if least is None:
-        raise ValueError(f"{model.title} with {load.sequences:,} calls at once fits on no sane number of {gpu.title}.")
-    if gpus is None or gpus == least.gpus:
-        return least, least
-    tried = [placed(model, load, gpus=gpus, memory=memory, split=split) for split in Split]
-    used = max(tried, key=lambda each: each.room)
-    if used.room < 0:
-        raise ValueError(
-            f"{model.title} with {load.sequences:,} calls of {load.context:,} tokens at once needs {least.gpus} "
-            f"{gpu.title}; {gpus} lack {float(-used.room) / 1e9:,.0f} GB each. Try fewer calls at once (--concurrency)."
-        )
-    return least, used
 
 
 def _api(against: str, workload: Workload, start: datetime | None, config: Path | None) -> tuple[Fraction, str]:

@@ -4,7 +4,8 @@ Three kinds of layers: *window* layers see the last 128 tokens; *sparse* layers 
 indexer with keys of its own; *heavy* layers see also all blocks of 128. A cache entry is 448 values in FP8 with 7
 scales and 64 in bf16; an index key is 128 values in FP4 with 4 scales. The multi-token prediction block is not counted:
 it is not needed to serve, and adds 2 %. Formats follow the release: routed experts FP4, other large matrices FP8,
-compressors, router, embedding and norms bf16, the rest fp32. Which of the small ones is which changes the sum by less than 1 %.
+compressors, router, embedding and norms bf16, the rest fp32. Which of the small ones is which changes the sum by less
+than 1 %.
 """
 
 from __future__ import annotations
