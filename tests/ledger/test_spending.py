@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from turnout.ledger.report_period import Period, read_period
 from turnout.ledger.rows import request_row
 from turnout.ledger.several import execute_rows
 from turnout.ledger.spending import NAMES, Question, spending
+from turnout.ledger.sqlite_store import SqliteStore
 from turnout.ledger.verify import verify
 
 ZONES = (UTC, ZoneInfo("America/New_York"), ZoneInfo("Asia/Kolkata"))
@@ -302,8 +304,6 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_each_damage_to_the_books_is_found(place, damage):
     """By its own sentence, and by nothing where there is no damage."""
-    from turnout.ledger.sqlite_store import SqliteStore
-
     raw = sqlite3.connect(place.database, isolation_level=None)
     store = SqliteStore(raw)
     first, second = (_call(f"req_{number}", 1) for number in (1, 2))
@@ -338,3 +338,40 @@ def test_what_may_have_been_deleted_for_its_age_is_no_difference(place):
     with reading(Path(place.database)) as connection:
         assert verify(connection, START + timedelta(days=1)) == []
         assert len(verify(connection, START - timedelta(days=30))) == 1
+
+
+def test_a_busy_writer_makes_no_difference(place):
+    """The books are verified over and over while holds are made and ended."""
+    done = threading.Event()
+
+    def work() -> None:
+        store = SqliteStore(sqlite3.connect(place.database, isolation_level=None, timeout=10))
+        for number in range(100_000):
+            if done.is_set():
+                break
+            call = _call(f"req_{number}", 1)
+            hold = Hold(call=call, expires_at=START, amount_nano=9, sunk_nano=0, accounts=(DAY,))
+            end = Posting(call=call, kind="settle", posted_at=START, held_nano=9, cost_nano=7, accounts=(DAY,))
+            for ends, holds in (((), (hold,)), ((end,), ())):
+                store.begin()
+                book(store, "me", ends, holds)
+                store.commit()
+        store.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        with reading(place.database) as connection:
+            counts = []
+            while len(counts) < 40:
+                assert verify(connection) == []
+                counts.append(spending(connection, Question(period=_first_day())).total.calls)
+    finally:
+        done.set()
+        thread.join()
+
+    assert counts[-1] > counts[0]
+
+
+def _first_day() -> Period:
+    return Period(start=START, end=START + timedelta(days=1), before=START)

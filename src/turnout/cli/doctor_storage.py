@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
+from turnout.cli.doctor_books import books
 from turnout.cli.finding import Finding, ok, problem, warning
 from turnout.core.errors import TurnoutError
 from turnout.core.settings_model import Settings
@@ -37,6 +38,9 @@ def storage(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         yield problem("database", error.message, "Correct the setting.")
         return
     yield database(path) if location.url is None else server(location)
+    added_up = books(location)
+    if added_up is not None:
+        yield added_up
     yield lock(path)
     if (
         location.url is None

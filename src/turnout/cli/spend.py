@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, tzinfo
 from pathlib import Path
 from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from turnout.cli import spend_export, spend_table
 from turnout.cli.admin import location_of_record, told
+from turnout.cli.doctor_books import kept_since
 from turnout.cli.spend_report import Report, SpendLine
 from turnout.core.clock import SystemClock
 from turnout.core.money import NOTHING, Money
@@ -20,7 +21,6 @@ from turnout.core.names import did_you_mean
 from turnout.ledger import outcomes
 from turnout.ledger.queries import reading
 from turnout.ledger.report_period import Period, read_period
-from turnout.ledger.retention import Retention
 from turnout.ledger.spending import COLUMNS, TIMES, Dimension, Question, Spending, money, spending, without_days
 from turnout.ledger.verify import verify
 
@@ -95,15 +95,14 @@ def spend(
     """
     if machine and comma:
         raise click.UsageError("Choose one of --json and --csv.")
-    now = SystemClock().now()
     try:
-        period = read_period(since, until, zone, now)
+        period = read_period(since, until, zone, SystemClock().now())
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     question = Question(period=period, by=by, where=where)
     with told(), reading(location_of_record(config, data_dir)) as connection:
         if check:
-            _verify(connection, now)
+            _verify(connection)
             return
         report = _report(connection, question, per)
         if plot is not None:
@@ -215,8 +214,8 @@ def _span(period: Period) -> str:
     return f"{period.days()[0].isoformat()} to {period.days()[-1].isoformat()} ({period.zone})"
 
 
-def _verify(connection: Connection, now: datetime) -> None:
-    found = verify(connection, now - timedelta(days=Retention().money - 1))
+def _verify(connection: Connection) -> None:
+    found = verify(connection, kept_since())
     for each in found:
         click.echo(str(each))
     if found:

@@ -7,12 +7,12 @@ of requests that have feedback is set against what they yielded: the others' wor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Select, case, func, or_, select
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
 
 from turnout.core.money import Money
 from turnout.ledger.spending import Key, Question, chosen, groups_of, has_tag, keys_of, per
@@ -65,22 +65,15 @@ def worth(connection: Connection, question: Question, name: str) -> Worth:
     total = Outcomes()
     groups = groups_of(postings, question)
 
-    def collect(rows: Iterable[Row[Any]], names: tuple[str, ...]) -> None:
-        for row in rows:
-            raw: dict[str, Any] = dict(zip(groups, row[: len(groups)], strict=True))
-            if not has_tag(raw, question):
-                continue
-            found = Outcomes(**{each: int(value or 0) for each, value in zip(names, row[len(groups) :], strict=True)})
-            total.add(found)
-            for key in keys_of(raw, question) if question.by else ():
-                lines.setdefault(key, Outcomes()).add(found)
-
-    def ask(query: Select[Any]) -> Iterable[Row[Any]]:
-        query = chosen(postings, question, query, connection)
-        return connection.execute(query.group_by(*groups.values()) if groups else query)
-
-    collect(ask(_costs(groups, name)), ("cost_nano", "unpriced"))
-    collect(ask(_yields(groups, name)), ("rated", "good", "units_micro"))
+    query = chosen(postings, question, _of_rated(groups, name), connection)
+    for row in connection.execute(query.group_by(*groups.values()) if groups else query):
+        raw: dict[str, Any] = dict(zip(groups, row[: len(groups)], strict=True))
+        if not has_tag(raw, question):
+            continue
+        found = Outcomes(**{each: int(value or 0) for each, value in zip(_SUMS, row[len(groups) :], strict=True)})
+        total.add(found)
+        for key in keys_of(raw, question) if question.by else ():
+            lines.setdefault(key, Outcomes()).add(found)
     return Worth(name=name, lines=lines, total=total)
 
 
@@ -103,32 +96,31 @@ def wilson(good: int, rated: int) -> tuple[float, float] | None:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _costs(groups: Mapping[str, Any], name: str) -> Select[Any]:
-    columns: list[Any] = [
-        *groups.values(),
-        func.sum(func.coalesce(postings.c.cost_nano, 0)),
-        func.sum(case((postings.c.cost_nano.is_(None), 1), else_=0)),
-    ]
-    joined = feedback.join(postings, postings.c.request_id == feedback.c.request_id)
-    query = select(*columns).select_from(joined)
-    return cast("Select[Any]", query.where(feedback.c.name == name))
+_SUMS = ("rated", "good", "units_micro", "cost_nano", "unpriced")
 
 
-def _yields(groups: Mapping[str, Any], name: str) -> Select[Any]:
-    """One posting for each request with feedback: the last attempt at the deployment that answered."""
-    other = postings.alias()
-    answered = (
+def _of_rated(groups: Mapping[str, Any], name: str) -> Select[Any]:
+    """Sums over the postings of requests with feedback, in the order of _SUMS. What a request yielded stands at one of
+    them: the last attempt at the deployment that answered. The outer join also makes SQLite begin with the feedback."""
+    other, value, cost = postings.alias(), feedback.c.value_micro, postings.c.cost_nano
+    last = (
         select(func.max(other.c.number))
         .where(other.c.request_id == feedback.c.request_id, other.c.kind.in_(_ANSWERS))
         .where(or_(requests.c.deployment.is_(None), other.c.deployment == requests.c.deployment))
         .correlate(feedback, requests)
         .scalar_subquery()
     )
-    value = feedback.c.value_micro
+    answered = and_(postings.c.kind.in_(_ANSWERS), postings.c.number == last)
+    columns: list[Any] = [
+        *groups.values(),
+        func.sum(case((answered, 1), else_=0)),
+        func.sum(case((and_(value > 0, answered), 1), else_=0)),
+        func.sum(case((answered, value), else_=0)),
+        func.sum(func.coalesce(cost, 0)),
+        func.sum(case((cost.is_(None), 1), else_=0)),
+    ]
     joined = feedback.outerjoin(requests, requests.c.id == feedback.c.request_id).join(
         postings, postings.c.request_id == feedback.c.request_id
     )
-    columns: list[Any] = [*groups.values(), func.count(), func.sum(case((value > 0, 1), else_=0)), func.sum(value)]
-    query = select(*columns).select_from(joined)
-    query = query.where(feedback.c.name == name, postings.c.kind.in_(_ANSWERS), postings.c.number == answered)
+    query = select(*columns).select_from(joined).where(feedback.c.name == name)
     return cast("Select[Any]", query)
