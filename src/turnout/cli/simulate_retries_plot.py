@@ -34,7 +34,7 @@ def plot_retries(study: Study, path: Path) -> None:
         each.set_axisbelow(True)
         each.xaxis.get_major_locator().set_params(integer=True)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3 if priced else 2, frameon=False, fontsize=9)
     save_figure(figure, path)
 
 
