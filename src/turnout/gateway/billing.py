@@ -40,6 +40,9 @@ from turnout.wire.odd_counts import odd_counts
 UNKNOWN_OUTPUT = 32_768
 """Output tokens to set aside where neither the request nor the catalogue knows a maximum."""
 _MOST_FLAGS = 8
+_TELL_AGAIN = 600.0
+"""Seconds between two log lines of the same oddity at the same deployment."""
+_MOST_TOLD = 1_000
 _AFTER = timedelta(seconds=60)
 """How long after its own deadline a call's hold is given up."""
 
@@ -78,6 +81,7 @@ class Billing:
         self._journal = journal
         self._settings: Settings | None = None
         self._budgets = Budgets()
+        self._told: dict[tuple[str, tuple[str, ...]], float] = {}
         self._warned: set[tuple[str, str, int]] = set()
 
     @property
@@ -265,13 +269,25 @@ class Billing:
 
     def _tell(self, posting: Posting) -> None:
         self._metrics.posted(posting)
-        if posting.flags:
+        if posting.flags and self._is_news(posting):
             self._journal.warning(
                 "usage flagged",
                 request=posting.call.request_id,
                 deployment=posting.call.deployment,
                 flags=",".join(posting.flags),
             )
+
+    def _is_news(self, posting: Posting) -> bool:
+        """Whether the log has not been told of such flags at this deployment for a while. The metrics count each."""
+        key = (posting.call.deployment, posting.flags)
+        now = self._clock.monotonic()
+        told = self._told.get(key)
+        if told is not None and now - told < _TELL_AGAIN:
+            return False
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told[key] = now
+        return True
 
 
 def _asked(intake: Intake) -> Words:

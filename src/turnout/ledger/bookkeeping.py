@@ -1,7 +1,8 @@
 """The one place where money moves: holds made, holds ended, all inside a transaction that the writer opened.
 
 Rules
-1. A hold is granted when every account it weighs on has room for it: spent + held + amount <= limit. Accounts are
+1. A hold is granted when every account it weighs on has room for it: spent + held + amount <= limit; one of nothing,
+   for a model that costs nothing, is always granted. Accounts are
    locked, in one order everywhere, before any is read: of N callers with room for k, k get theirs, on any replica.
 2. A hold ends exactly once: who deletes its row writes its posting. A second end of the same kind of call changes
    nothing, so a write whose outcome is unknown can be repeated; only an answer after an expiry adds a `correct` row.
@@ -106,7 +107,7 @@ def _grant(accounts: _Accounts, hold: Hold) -> Granted | Refused:
     amount = hold.amount_nano or 0
     found = [(ref, accounts[ref.budget, ref.subject, ref.opens_ms]) for ref in hold.accounts]
     for ref, account in found:
-        if ref.limit_nano is not None and account.spent + account.held + amount > ref.limit_nano:
+        if amount and ref.limit_nano is not None and account.spent + account.held + amount > ref.limit_nano:
             return Refused(ref, account.spent, account.held, amount)
     standings: list[Standing] = []
     for ref, account in found:
