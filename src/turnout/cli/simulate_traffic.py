@@ -14,13 +14,12 @@ from sqlalchemy import Connection
 
 from turnout.catalogue.calendar import zone_named
 from turnout.catalogue.tariff import GLOBAL, PriceBook, Tier
-from turnout.cli.admin import data_dir_of, told
+from turnout.cli.admin import location_of_record, told
 from turnout.cli.simulate_as_recorded import show_verdict
 from turnout.cli.simulate_options import SHARE, Format, format_options, refusing
 from turnout.cli.simulate_prices import prices_in_use, ratios_of
 from turnout.cli.simulate_traffic_report import TrafficReport, plot_traffic, show_traffic
 from turnout.core.clock import SystemClock
-from turnout.ledger.datadir import DATABASE
 from turnout.ledger.queries import reading
 from turnout.ledger.ratios import learned
 from turnout.ledger.report_period import Period, read_period
@@ -104,7 +103,7 @@ def traffic(
         if not asked and not as_recorded:
             raise ValueError("Name where the traffic would go, with --to or --price; or ask for --as-recorded.")
     span = Span(period.start, period.end)
-    with told(), reading(data_dir_of(config, data_dir) / DATABASE) as connection:
+    with told(), reading(location_of_record(config, data_dir)) as connection:
         if as_recorded:
             comparison = Comparison(in_use.book, span)
             for chunk in _chunks(connection, period, by):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import Connection, Select, and_, case, func, select
+from sqlalchemy import Connection, Select, and_, case, cast, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from turnout.ledger.tables import postings
+from turnout.ledger.tables import Whole, postings
 
 Dimension = Literal["route", "key", "model", "tag", "day", "provider"]
 DIMENSIONS: tuple[str, ...] = get_args(Dimension)
@@ -100,10 +100,15 @@ def _given_up(start_ms: int, end_ms: int, by: Dimension) -> Select[Any]:
             func.min(postings.c.started_ms).label("started_ms"),
             *words,
             estimated.label("estimated"),
-            case((unpriced > 0, None), else_=func.sum(postings.c.cost_nano)).label("cost_nano"),
+            case((unpriced > 0, None), else_=_whole_sum("cost_nano")).label("cost_nano"),
             func.max(_group(by)).label("group"),
-            *(func.sum(postings.c[name]).label(name) for name in _COUNTS),
+            *(_whole_sum(name).label(name) for name in _COUNTS),
         )
         .where(_within(start_ms, end_ms), postings.c.kind.in_(("expire", "correct")))
         .group_by(postings.c.request_id, postings.c.number)
     )
+
+
+def _whole_sum(name: str) -> ColumnElement[int]:
+    """PostgreSQL's sum of whole numbers is a decimal."""
+    return cast(func.sum(postings.c[name]), Whole)
