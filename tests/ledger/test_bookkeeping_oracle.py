@@ -104,7 +104,7 @@ class Books(RuleBasedStateMachine):
         for hold, answer in zip(wanted, self.transact([], wanted), strict=True):
             keys = [(each.budget, each.subject) for each in hold.accounts]
             amount = hold.amount_nano or 0
-            room = all(
+            room = not amount or all(
                 LIMITS[key[0]] is None or self.spent[key] + self.held[key] + amount <= LIMITS[key[0]] for key in keys
             )
             assert isinstance(answer, Refused) is not room

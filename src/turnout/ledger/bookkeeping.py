@@ -2,8 +2,8 @@
 
 Rules
 1. A hold is granted when every account it weighs on has room for it: spent + held + amount <= limit; one of nothing,
-   for a model that costs nothing, is always granted. Accounts are
-   locked, in one order everywhere, before any is read: of N callers with room for k, k get theirs, on any replica.
+   for a model that costs nothing, is always granted. Accounts are locked, in one order everywhere, before any is
+   read: of N callers with room for k, k get theirs, on any replica.
 2. A hold ends exactly once: who deletes its row writes its posting. A second end of the same kind of call changes
    nothing, so a write whose outcome is unknown can be repeated; only an answer after an expiry adds a `correct` row.
 3. What a call cost more than its hold goes over the limit and is told apart (`over_nano`): the next hold is refused.
