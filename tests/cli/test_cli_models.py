@@ -106,3 +106,19 @@ def test_only_departures_from_the_norm_are_named() -> None:
 
     assert departures(Quirks()) == {}
     assert departures(quirks) == {"images": False, "unsupported": ["logit_bias", "n"], "system_roles": ["system"]}
+
+
+def test_the_price_in_force_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Input, cached input and output; `?` is not known, and no price of one's own machine is 0."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-0123456789abcdef")
+    lines = {line.split()[0]: line for line in _run().output.splitlines() if "/" in line.split(" ")[0]}
+    said = json.loads(_run("--json").output)
+    prices = {each["name"]: each["price"] for each in said["deployments"]}
+
+    assert "5 / 0.5 / 30 +" in lines["openai/gpt-5.5"]
+    assert "0 / 0 / 0" in lines["house/qwen"]
+    assert prices["openai/gpt-5.5"]["usd_per_million"] == {"input": "5", "cached": "0.5", "output": "30"}
+    assert prices["openai/gpt-5.5"]["long_input_rows"] == ["openai/gpt-5.5@2026-05-12T22:41Z;>272000"]
+    assert {each["unknown"] for name, each in prices.items() if name.startswith("openrouter/")} == {"unknown_model"}
+    assert len(said["prices"]) == 12

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from bare_machine import make_bare
 from click.testing import CliRunner, Result
 
 from turnout.cli.price import price
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_bare(monkeypatch, tmp_path)
+
 
 BEFORE_PEAK = "2026-09-14T00:30Z"
 
@@ -118,3 +126,58 @@ def test_a_calendar_that_ends_soon_is_warned_of(at: str, warned: bool) -> None:
 
     assert json.loads(result.stdout)["channel"] == "deepseek"
     assert ("known until 2026-12-31" in result.stderr) is warned
+
+
+HOUSE = """
+[providers.house]
+preset = "vllm"
+models = ["qwen3-32b", "other"]
+[prices.house]
+source = "contract 4711"
+rows = [ { model = "qwen3-32b", from = "2026-01-01", input = "0.20", output = "0.60" } ]
+[prices.openai]
+rows = [ { model = "gpt-5.5", from = "2026-01-01", input = "4", output = "24" } ]
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "prices"),
+    [
+        ("house/qwen3-32b", "input $0.2/M, output $0.6/M"),
+        ("qwen3-32b", "input $0.2/M, output $0.6/M"),
+        ("house/other", "input $0/M"),
+        ("gpt-5.5", "input $4/M, output $24/M"),
+        ("gpt-5.4", "input $2.5/M"),
+    ],
+)
+def test_the_configuration_s_prices_are_in_force(tmp_path: Path, model: str, prices: str) -> None:
+    """By the deployment's name or the model's; what it does not price keeps the shipped price."""
+    path = tmp_path / "own.toml"
+    path.write_text(HOUSE)
+    result = _run(model, "--config", str(path), "--at", "2026-11-22T12:00Z")
+
+    assert result.exit_code == 0, result.output
+    assert prices in result.output
+
+
+def test_the_version_of_the_prices_is_told(tmp_path: Path) -> None:
+    """It stands on every recorded cost, and differs with the configuration's prices."""
+    path = tmp_path / "own.toml"
+    path.write_text(HOUSE)
+    plain, own = (
+        json.loads(_run("gpt-5.4", "--json", *more).output)["prices"] for more in ((), ("--config", str(path)))
+    )
+
+    assert len(plain) == len(own) == 12
+    assert plain != own
+    assert f"prices {own}" in _run("gpt-5.4", "--config", str(path)).output
+
+
+def test_a_configuration_with_a_wrong_price_is_refused_with_its_line(tmp_path: Path) -> None:
+    """As by the server."""
+    path = tmp_path / "own.toml"
+    path.write_text(HOUSE.replace('"0.20"', '"0.0000002"'))
+    result = _run("gpt-5.5", "--config", str(path))
+
+    assert result.exit_code == 1
+    assert "own.toml:7: prices.house.rows[0].input: 0.0000002 is no price of a million tokens" in result.output

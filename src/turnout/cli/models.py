@@ -11,7 +11,9 @@ from rich.markup import escape
 
 from turnout.catalogue.model import Catalogue, Deployment, Route
 from turnout.cli.loaded import load_config
+from turnout.cli.model_prices import price_json, price_text
 from turnout.cli.tables import plain_table, short_count, show
+from turnout.core.clock import SystemClock
 from turnout.core.errors import TurnoutError
 from turnout.core.json import Json, JsonObject
 from turnout.core.names import did_you_mean
@@ -23,7 +25,7 @@ from turnout.core.target import Quirks
 @click.option("--provider", help="Only the deployments of this provider, and the routes that lead to them.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
 def models(config: Path | None, provider: str | None, machine: bool) -> None:
-    """List deployments and routes: context, dialects, jurisdiction, peculiarities.
+    """List deployments and routes: context, prices now, dialects, jurisdiction, peculiarities.
 
     Reads the configuration and the shipped catalogue; asks no provider.
     """
@@ -68,10 +70,12 @@ def _plain(value: object) -> Json:
 
 
 def _as_json(catalogue: Catalogue, chosen: list[Deployment], routes: dict[str, Route]) -> JsonObject:
-    deployments: list[Json] = [_deployment(each) for each in chosen]
+    now = SystemClock().now()
+    deployments: list[Json] = [{**_deployment(each), "price": price_json(catalogue, each, now)} for each in chosen]
     listed: list[Json] = [_route(name, route) for name, route in routes.items()]
     return {
         "catalogue": catalogue.version,
+        "prices": catalogue.price_version,
         "default_route": catalogue.default_route,
         "deployments": deployments,
         "routes": listed,
@@ -113,13 +117,17 @@ def _show(catalogue: Catalogue, chosen: list[Deployment], routes: dict[str, Rout
     if not chosen:
         show("There is no deployment. Set a provider's key, such as OPENAI_API_KEY, or enable `[local]`.")
         return
-    table = plain_table("deployment", "context", "output", "dialects", "where", "to know", title="Deployments")
+    table = plain_table(
+        "deployment", "context", "output", "$/M in / cached / out", "dialects", "where", "to know", title="Deployments"
+    )
     table.columns[0].no_wrap = True  # a name that is cut can't be copied
+    now = SystemClock().now()
     for each in chosen:
         table.add_row(
             escape(each.name),
             short_count(each.context),
             short_count(each.max_output),
+            price_text(catalogue, each, now),
             " ".join(dialect.value.removeprefix("openai_") for dialect in each.endpoints),
             _where(each),
             escape(_summary(each)),

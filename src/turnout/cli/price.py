@@ -1,19 +1,23 @@
-"""`turnout price`: what a model costs at an instant, by which row, and until when. Reads the shipped prices only."""
+"""`turnout price`: what a model costs at an instant, by which row, and until when, by the prices of a configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 import orjson
 
 from turnout.catalogue.calendar import Holidays, ending_soon
-from turnout.catalogue.prices import load_prices
+from turnout.catalogue.model import Catalogue
+from turnout.catalogue.priced import price_key
 from turnout.catalogue.tariff import GLOBAL, Cost, PriceBook, PriceKey, PriceRow, Tier, UnknownPrice, shown
 from turnout.catalogue.tariff import price as priced
 from turnout.catalogue.usage_classes import BillableTokens, billable
+from turnout.cli.loaded import load_config
 from turnout.core.clock import SystemClock
+from turnout.core.errors import TurnoutError
 from turnout.core.json import Json, JsonObject
 from turnout.core.money import plain
 from turnout.core.names import did_you_mean, nearest
@@ -41,8 +45,9 @@ _COUNT = click.IntRange(min=0)
     metavar="TIME",
     help="The instant, such as 2026-09-10T04:00Z; without a zone: UTC. Default: now.",
 )
+@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
 @click.option("--channel", help="Who is paid: openai, deepseek, alibaba ... Needed where several sell the model.")
-@click.option("--region", default=GLOBAL, show_default=True, help="Where inference runs.")
+@click.option("--region", help="Where inference runs. Default: global, or where a deployment's address leads.")
 @click.option(
     "--tier", type=click.Choice([tier.value for tier in Tier]), default=Tier.STANDARD.value, show_default=True
 )
@@ -55,8 +60,9 @@ _COUNT = click.IntRange(min=0)
 def price(
     model: str,
     at: datetime | None,
+    config: Path | None,
     channel: str | None,
-    region: str,
+    region: str | None,
     tier: str,
     input_tokens: int | None,
     cached: int,
@@ -67,12 +73,18 @@ def price(
 ) -> None:
     """Show what MODEL costs, and the cost of a usage. Exits with 1 where that is not known.
 
-    With --input or --output the cost is computed to the last digit. Nothing is fetched: the prices are those that this
-    version was shipped with.
+    MODEL is a vendor's name for it, with the seller before it where several sell it, or a deployment's name. With
+    --input or --output the cost is computed to the last digit. Nothing is fetched: the prices are those that this
+    version was shipped with, and the configuration's own in their place.
     """
     at = SystemClock().now() if at is None else at
-    book = load_prices()
-    key = _key(book, model, channel, region, Tier(tier))
+    catalogue = _catalogue(config)
+    book = catalogue.prices
+    deployment = catalogue.deployments.get(model) if channel is None else None
+    if deployment is not None:
+        key = price_key(deployment, tier=Tier(tier), region=region)
+    else:
+        key = _key(book, model, channel, region or GLOBAL, Tier(tier))
     rows = book.in_force(key, at)
     if isinstance(rows, UnknownPrice):
         raise click.ClickException(rows.message)
@@ -89,12 +101,21 @@ def price(
     change = book.next_change(key, at)
     ending = ending_soon((each.schedule.holidays for each in rows if each.schedule and each.schedule.holidays), at)
     if machine:
-        click.echo(orjson.dumps(_report(key, at, rows, change, cost), option=orjson.OPT_INDENT_2))
+        report = _report(key, at, rows, change, cost) | {"prices": catalogue.price_version}
+        click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
     else:
         for line in _lines(key, at, rows, change, cost):
             click.echo(line)
+        click.echo(f"prices {catalogue.price_version}")
     for each in _once(ending):
         click.echo(f"Warning: the holidays '{each.name}' are known until {each.valid_until} only.", err=True)
+
+
+def _catalogue(config: Path | None) -> Catalogue:
+    try:
+        return load_config(config).catalogue
+    except TurnoutError as error:
+        raise click.ClickException(error.message) from error
 
 
 def _key(book: PriceBook, model: str, channel: str | None, region: str, tier: Tier) -> PriceKey:
