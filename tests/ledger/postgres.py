@@ -87,16 +87,17 @@ class Server:
 
     def kill(self) -> None:
         """SIGKILL for the postmaster and its children."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-        # Each backend makes itself the leader of a group, and goes when it sees the postmaster gone.
-        for _ in range(200):
-            if not _in_use(self.port):
+        if self.process is None:
+            return
+        children = self._children()
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+        for _ in range(500):
+            if not any(Path(f"/proc/{pid}").exists() for pid in children):
                 return
-            time.sleep(0.02)
+            time.sleep(0.01)
+        raise AssertionError("PostgreSQL's processes do not go")
 
     def pause(self) -> None:
         """Stops every process: the port is open and says nothing."""
@@ -107,10 +108,19 @@ class Server:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self.process is not None, "the server runs"
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in (self.process.pid, *map(int, children)):
+        for pid in (self.process.pid, *self._children()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    def _children(self) -> list[int]:
+        """Each connection has a process of its own, which outlives a killed parent for a moment."""
+        assert self.process is not None, "the server runs"
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return [
+                int(pid)
+                for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            ]
+        return []
 
     def database(self, template: str = "template0") -> str:
         """The URL of a new database."""
@@ -121,11 +131,6 @@ class Server:
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(statement.encode())
-
-
-def _in_use(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:
