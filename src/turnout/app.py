@@ -43,6 +43,7 @@ from turnout.ledger.keystore import KeyStore
 from turnout.ledger.location import location_of
 from turnout.ledger.opening import open_store
 from turnout.ledger.orphans import Presence
+from turnout.ledger.ratios_live import LiveRatios
 from turnout.ledger.spill import Spill
 from turnout.ledger.writer import Writer
 from turnout.upkeep import background, tell_expired
@@ -103,7 +104,7 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
         presence = Presence(writer, around.clock, several=location.several)
         tell_expired(journal, await presence.beat())
         stack.push_async_callback(presence.leave)
-        metrics = Metrics()
+        metrics, ratios = Metrics(), LiveRatios()
         admin = directory.admin_key(_secret(environ, "TURNOUT_ADMIN_KEY"), around.random_bytes)
         ring = KeyRing(pepper, rows, [_admin_key(admin), *_static_keys(settings, environ)])
         auth = Authenticator(ring, around.clock, settings.limits)
@@ -159,7 +160,15 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             pinger=Pinger(around.clock, settings.server.keepalive_seconds),
             writer=writer,
             metrics=metrics,
-            billing=Billing(writer=writer, clock=around.clock, reloader=reloader, metrics=metrics, journal=journal),
+            billing=Billing(
+                writer=writer,
+                clock=around.clock,
+                reloader=reloader,
+                metrics=metrics,
+                journal=journal,
+                ratios=ratios,
+            ),
+            ratios=ratios,
             traffic=Traffic(settings.server.max_requests_in_flight),
             journal=journal,
             reload=reload,

@@ -18,6 +18,7 @@ CONFIG_POLL_SECONDS = 1.0
 KEYS_POLL_SECONDS = 1.0
 SETTLE_SECONDS = 0.3
 SWEEP_SECONDS = 3600.0
+LEARN_SECONDS = 3600.0
 
 
 @contextlib.asynccontextmanager
@@ -32,6 +33,7 @@ async def background(services: Services, embedded: EmbeddedModel | None, presenc
             tasks.create_task(_watch_config(services)),
             tasks.create_task(_sweep_records(services)),
             tasks.create_task(_be_present(services, presence)),
+            tasks.create_task(_learn_ratios(services)),
         ]
         if embedded is not None:
             owned.append(tasks.create_task(_start_embedded(services, embedded)))
@@ -64,6 +66,14 @@ async def _sweep_records(services: Services) -> None:
         except StorageUnavailable as error:
             services.journal.warning("old records not deleted", why=error.message)
         await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _learn_ratios(services: Services) -> None:
+    """How many tokens of a model a text is, from what providers counted lately."""
+    while True:
+        with contextlib.suppress(StorageUnavailable):  # the ratios in use stay
+            await services.ratios.refresh(services.writer, services.clock.now())
+        await asyncio.sleep(LEARN_SECONDS)
 
 
 async def _be_present(services: Services, presence: Presence) -> None:

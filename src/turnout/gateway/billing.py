@@ -33,6 +33,7 @@ from turnout.ledger.bookkeeping import Standing
 from turnout.ledger.budget_refusal import exceeded
 from turnout.ledger.budgets import Budgets, Who
 from turnout.ledger.posting import AccountRef, Call, Hold, Posting, Refused, void
+from turnout.ledger.ratios_live import MEDIA_FLAG, LiveRatios
 from turnout.ledger.writer import Writer
 from turnout.wire.neutral import Usage
 from turnout.wire.odd_counts import odd_counts
@@ -73,7 +74,17 @@ class Held:
 class Billing:
     """Sets money aside and reckons what calls cost. One per process; owned by the event loop."""
 
-    def __init__(self, *, writer: Writer, clock: Clock, reloader: Reloader, metrics: Metrics, journal: Journal) -> None:
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        clock: Clock,
+        reloader: Reloader,
+        metrics: Metrics,
+        journal: Journal,
+        ratios: LiveRatios | None = None,
+    ) -> None:
+        self._ratios = ratios or LiveRatios()
         self._writer = writer
         self._clock = clock
         self._reloader = reloader
@@ -134,6 +145,8 @@ class Billing:
             if hold.amount_nano is not None and amount > hold.amount_nano:
                 flags.append("above_hold")
         estimated = estimated or ending.estimated
+        if intake.features.images:
+            flags.append(MEDIA_FLAG)
         posting = Posting(
             call=hold.call,
             kind="settle",
@@ -207,7 +220,9 @@ class Billing:
         if key is None:
             unknown = service(asked=_asked(intake)).unpriced()
             return unknown, unknown
-        tokens = intake.features.input_tokens
+        tokens = self._ratios.current.estimate(
+            intake.features.input_tokens, model=deployment.model, content=intake.content
+        ).tokens
         writes = deployment.provider.preset != "anthropic" or b'"cache_control"' in intake.raw
         most = ceiling(
             catalogue.prices,
@@ -269,7 +284,7 @@ class Billing:
 
     def _tell(self, posting: Posting) -> None:
         self._metrics.posted(posting)
-        if posting.flags and self._is_news(posting):
+        if any(flag != MEDIA_FLAG for flag in posting.flags) and self._is_news(posting):
             self._journal.warning(
                 "usage flagged",
                 request=posting.call.request_id,

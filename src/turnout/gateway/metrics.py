@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from turnout.ledger.posting import Posting
+from turnout.ledger.ratios_live import MEDIA_FLAG
 from turnout.ledger.record import AttemptRecord, RequestRecord
 
 _BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -104,6 +105,8 @@ class Metrics:
         if posting.cost_nano:
             self._cost[(deployment,)] = self._cost.get((deployment,), 0.0) + posting.cost_nano / 1e9
         for flag in posting.flags:
+            if flag == MEDIA_FLAG:
+                continue
             kind = (deployment, flag.partition(":")[0])
             self._flags[kind] = self._flags.get(kind, 0) + 1
 
