@@ -1,13 +1,15 @@
 """How long a month's report takes over a million postings: each question of `turnout spend`, on SQLite or PostgreSQL.
 
 The month is made by tests/ledger/ledger_postings.py and written through the ledger's own rows and sums. Times are those
-of the questions (median of the runs, in one process, file cache warm) and, at the end, of the whole command.
+of the questions (median of the runs, in one process, file cache warm) and, at the end, of the whole command. CPU time
+is this process's: with SQLite it is all of it, and other programs disturb it less than they do the clock on the wall.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -47,6 +50,13 @@ SUMS = ((), ("model",), ("day", "model"), ("key", "route"), ("tag",), ("team", "
 """Answered from the sums by the hour."""
 POSTINGS = (("user",), ("price_row",), ("user", "model"))
 _RATED = 0.05
+
+
+class Seconds(NamedTuple):
+    """How long something took, by the clock and of the CPUs."""
+
+    wall: float
+    cpu: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +97,8 @@ def _write(store: Store, group: list[Posting], dice: Random) -> None:
     store.commit()
 
 
-def questions(runs: int, connection: Connection) -> Iterator[tuple[str, str, float]]:
-    """What was asked, where it was read, and the median of the seconds."""
+def questions(runs: int, connection: Connection) -> Iterator[tuple[str, str, Seconds]]:
+    """What was asked, where it was read, and how long it took."""
     now = datetime(2026, 12, 1, tzinfo=UTC)
     for zone in (UTC, ZoneInfo("Europe/Berlin")):
         month = read_period("2026-11", "2026-12", zone, now)
@@ -106,17 +116,25 @@ def questions(runs: int, connection: Connection) -> Iterator[tuple[str, str, flo
     yield "everything verified", "postings", timed(1, lambda: verify(connection))
 
 
-def timed(runs: int, question: Callable[[], object]) -> float:
-    """The median of some runs, in seconds of the wall."""
-    times: list[float] = []
+def timed(runs: int, question: Callable[[], object]) -> Seconds:
+    """The medians of some runs."""
+    wall: list[float] = []
+    cpu: list[float] = []
     for _ in range(runs):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), _used()
         question()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+        wall.append(time.perf_counter() - began)
+        cpu.append(_used() - used)
+    return Seconds(statistics.median(wall), statistics.median(cpu))
 
 
-def command(runs: int, home: Path, *words: str) -> float:
+def _used() -> float:
+    """CPU seconds of this process and of those that it started and that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def command(runs: int, home: Path, *words: str) -> Seconds:
     """The whole `turnout spend`, from the start of its process to its end."""
     line = [str(Path(sys.executable).parent / "turnout"), "spend", "--data-dir", str(home)]
     line += ["--since", "2026-11", "--until", "2026-12", *words]
@@ -145,19 +163,17 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="turnout-report-") as name, place(options.on, Path(name)) as location:
         filled = fill(location, Traffic(calls=options.postings, scattered=options.scattered))
-        rows: list[tuple[str, str, float]] = []
+        rows: list[tuple[str, str, Seconds]] = []
         with reading(location) as connection:
-            if options.on == "postgres":
-                connection.exec_driver_sql("SELECT 1")
             rows += questions(options.runs, connection)
         if options.on == "sqlite":
             rows += [
                 ("`turnout spend`, the whole command", "sums", command(options.runs, Path(name))),
                 ("`turnout spend --by user`", "both", command(options.runs, Path(name), "--by", "user")),
             ]
-    print("| question | read from | seconds |\n|---|---|---:|")
+    print("| question | read from | seconds | CPU |\n|---|---|---:|---:|")
     for question, source, seconds in rows:
-        print(f"| {question} | {source} | {seconds:.3f} |")
+        print(f"| {question} | {source} | {seconds.wall:.2f} | {seconds.cpu:.2f} |")
     print(f"\n- {options.postings:,} postings in {filled.sums:,} sums, 30 days, 50 keys, 8 routes; {options.on}")
     print(f"- filled in {filled.seconds:.0f} s; median of {options.runs} runs")
     for what, value in machine.describe().items():
