@@ -17,6 +17,7 @@ from turnout.core.errors import (
     StorageUnavailable,
     TurnoutError,
 )
+from turnout.core.fault_point import fault_point
 from turnout.core.ids import new_id
 from turnout.core.target import Dialect
 from turnout.gateway.auth import Principal, authorise_route
@@ -109,6 +110,7 @@ class ModelRequest:
             await self._guarded(receive, outlet)
         finally:
             self._services.traffic.answered()
+            fault_point("answered")
             try:
                 await self._record(outlet)
             finally:
@@ -305,6 +307,7 @@ class ModelRequest:
                 said=self._error.message,
             )
         try:
+            fault_point("end queued")
             await services.writer.write(record, tuple(execution.postings) if execution else ())
         except StorageUnavailable as error:
             services.metrics.lost_record()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import orjson
 
 from turnout.core.errors import Fault, TurnoutError, UpstreamBroken, UpstreamRejected, UpstreamTimeout
+from turnout.core.fault_point import fault_point
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect
 from turnout.gateway.billing import Ending
@@ -98,6 +99,7 @@ class Attempt:
         except asyncio.CancelledError:
             self.sent = request.progress.sent
             raise
+        fault_point("first byte")
         self.first_byte = self.services.clock.monotonic()
         self.status = response.status
         self.upstream_request_id = response.headers.get("x-request-id") or response.headers.get("request-id")

@@ -24,6 +24,7 @@ from turnout.catalogue.tariff import PriceKey, Tier, UnknownPrice, price
 from turnout.catalogue.usage_classes import BillableTokens, billable
 from turnout.core.clock import Clock
 from turnout.core.errors import PriceUnknown
+from turnout.core.fault_point import fault_point
 from turnout.core.money import Money
 from turnout.core.settings_model import Settings
 from turnout.gateway.intake import Intake
@@ -114,7 +115,9 @@ class Billing:
         accounts = self.budgets.accounts_for(replace(who, route=route.name), now) if self.budgets else ()
         held = self._reckon(intake, who, route, deployment, accounts, now, request_id, number)
         try:
+            fault_point("hold queued")
             answer = await self._writer.reserve(held.hold)
+            fault_point("hold committed")
         except asyncio.CancelledError:
             self._writer.post([void(held.hold, now, "never_called")])
             raise

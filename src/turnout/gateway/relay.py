@@ -14,6 +14,7 @@ from typing import Protocol
 import orjson
 
 from turnout.core.errors import Fault, TurnoutError, UpstreamBroken, UpstreamRejected
+from turnout.core.fault_point import fault_point
 from turnout.core.json import Json
 from turnout.gateway.outlet import Headers, Outlet
 from turnout.gateway.tally import Tally
@@ -170,10 +171,12 @@ async def relay(
         if tally.ended:
             # The caller of this function reads on to the end of the body, so that the connection can be used again.
             held.append(data)
+            fault_point("stream ended")
             return b"".join(held)
         if outlet.committed:
             if data:
                 await outlet.send(data)
+                fault_point("mid stream")
             continue
         held.append(data)
         held_bytes += len(data)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from turnout.core.clock import Clock
 from turnout.core.errors import StorageUnavailable
+from turnout.core.fault_point import fault_point
 from turnout.ledger import statements
 from turnout.ledger.bookkeeping import book
 from turnout.ledger.posting_rows import expiry_of
@@ -68,5 +69,6 @@ def give_up(store: Store, owner: str, now: datetime, dead_before: datetime) -> i
     many; call it again until that is 0. Inside a transaction."""
     rows = store.execute(statements.SELECT_ORPHANS, (owner, to_ms(dead_before), to_ms(now), _CHUNK)).fetchall()
     if rows:
+        fault_point("give up")
         book(store, owner, [expiry_of(row, now) for row in rows], [])
     return len(rows)

@@ -24,6 +24,7 @@ from psycopg.types.numeric import Int8Dumper
 
 from turnout.core.clock import Clock, SystemClock
 from turnout.core.errors import ConfigError, StorageUnavailable
+from turnout.core.fault_point import fault_point
 from turnout.ledger.location import Location
 
 RV = TypeVar("RV")
@@ -145,6 +146,7 @@ class PostgresStore:
         raw = self._raw
         if raw is None or raw.closed:
             raise psycopg.OperationalError("the connection is closed")
+        fault_point("statement")
         try:
             return raw.execute(_translated(sql), params or None)
         except psycopg.DataError:

@@ -5,20 +5,23 @@ line each, and synced; when the database works again every line is booked and th
 books lines twice, and the second time changes nothing (`bookkeeping`). Where the file can't be written either, lines
 stay in memory: there are never more than requests were under way, because none is admitted meanwhile.
 
+The file is locked (flock) while it is written, or booked and emptied: processes that share a data directory share it.
 State: owned by the writer's thread.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import orjson
 
+from turnout.core.fault_point import fault_point
 from turnout.ledger.posting import Posting
 from turnout.ledger.posting_rows import posting_of, posting_row
 from turnout.ledger.record import RequestRecord
@@ -32,7 +35,6 @@ MOST_IN_MEMORY = 20_000
 class Spilled:
     """A line: rows in the column order of `statements`."""
 
-    text: bytes
     requests: Sequence[Row]
     attempts: Sequence[Row]
     postings: Sequence[Posting]
@@ -47,19 +49,16 @@ class Spill:
         self.lost = 0
         """Lines that were given up."""
         self._memory: list[bytes] = []
-        self._cut_torn_line()
-        self.waiting = len(self._complete_lines())
-        """Lines that wait to be booked."""
+        self.waiting = len(self._at_start())
+        """Lines that wait to be booked, as far as this process knows."""
 
     def keep(self, record: RequestRecord | None, postings: Sequence[Posting]) -> None:
         """Keeps what ends a request's calls. Returns when it is on disk, or in memory where the disk refuses."""
-        line = orjson.dumps(
-            (
-                [request_row(record)] if record else [],
-                [attempt_row(attempt) for attempt in record.attempts] if record else [],
-                [posting_row(posting) for posting in postings],
-            )
-        )
+        try:
+            line = _line(record, postings)
+        except TypeError:  # a number of more than 64 bits: no database would take it
+            self.lost += 1
+            return
         self.waiting += 1
         try:
             if self.path is None:
@@ -73,53 +72,105 @@ class Spill:
                 self.lost += 1
                 self.waiting -= 1
 
-    def lines(self) -> list[Spilled]:
-        """All that waits, oldest first."""
-        return [_read(line) for line in (*self._complete_lines(), *self._memory)]
+    @contextlib.contextmanager
+    def emptying(self) -> Generator[list[bytes]]:
+        """All lines that wait, oldest first. They are forgotten when the block ends, and stay where it raises. Raises
+        OSError where the file can't be opened."""
+        with contextlib.ExitStack() as stack:
+            handle: int | None = None
+            if self.path is not None and self.path.exists():
+                handle = stack.enter_context(_locked(self.path))
+            lines = [] if handle is None else _lines(_read_all(handle))
+            yield [*lines, *self._memory]
+            self._memory.clear()
+            self.waiting = 0
+            if handle is not None:
+                with contextlib.suppress(OSError):  # booking them again does no harm
+                    os.ftruncate(handle, 0)
 
-    def clear(self) -> None:
-        """Empties it: all is booked. Raises OSError where the file stays; booking it again does no harm."""
-        self._memory.clear()
-        self.waiting = 0
+    def refuse(self, line: bytes) -> None:
+        """Puts a line aside that the database does not take as it is, in `spill.refused` for a person to look at.
+        Raises OSError where that can't be: the line must stay where it is."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
-    def refuse(self, line: Spilled) -> None:
-        """Puts a line aside that the database does not take as it is, in `spill.refused` for a person to look at."""
+            _append(self.path.with_name("spill.refused"), [line])
         self.lost += 1
-        if self.path is not None:
-            with contextlib.suppress(OSError):
-                _append(self.path.with_name("spill.refused"), [line.text])
 
-    def _cut_torn_line(self) -> None:
-        """A last line without its end was cut by a crash; nobody was told that it is safe."""
-        if self.path is not None and self.path.exists():
-            data = self.path.read_bytes()
-            os.truncate(self.path, data.rfind(b"\n") + 1)
-
-    def _complete_lines(self) -> list[bytes]:
+    def _at_start(self) -> list[bytes]:
+        """A last line without its end was cut by a crash: nobody was told that it is safe, and it goes."""
         if self.path is None or not self.path.exists():
             return []
-        return self.path.read_bytes().split(b"\n")[:-1]
+        with _locked(self.path) as handle:
+            data = _read_all(handle)
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                os.ftruncate(handle, whole)
+            return _lines(data)
+
+
+def read_line(line: bytes) -> Spilled:
+    """What a line says. Raises ValueError, TypeError or LookupError where it is none of ours."""
+    requests, attempts, postings = cast("tuple[list[Row], list[Row], list[Row]]", orjson.loads(line))
+    return Spilled(requests, attempts, [posting_of(row) for row in postings])
+
+
+def _line(record: RequestRecord | None, postings: Sequence[Posting]) -> bytes:
+    requests = [request_row(record)] if record else []
+    attempts = [attempt_row(attempt) for attempt in record.attempts] if record else []
+    ends = [posting_row(posting) for posting in postings]
+    try:
+        return orjson.dumps((requests, attempts, ends))
+    except TypeError:  # a text or a number in the record that can't be written; the money can
+        return orjson.dumps(([], [], ends))
 
 
 def _append(path: Path, lines: Sequence[bytes]) -> None:
     """Adds whole lines and syncs, or leaves the file as it was and raises OSError."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
+    made = not path.exists()
+    with _locked(path) as handle:
         before = os.fstat(handle).st_size
         data = b"".join(line + b"\n" for line in lines)
         try:
+            fault_point("spill write")
             if os.write(handle, data) != len(data):
                 raise OSError("the disk took a part of the line")
+            fault_point("spill sync")
             os.fsync(handle)
         except OSError:
             os.ftruncate(handle, before)
             raise
+    if made:
+        _sync_directory(path.parent)
+    fault_point("spilled")
+
+
+def _sync_directory(path: Path) -> None:
+    """So that a new file's name outlasts a loss of power too. The lines are written already: no error of theirs."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Generator[int]:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
     finally:
         os.close(handle)
 
 
-def _read(line: bytes) -> Spilled:
-    requests, attempts, postings = cast("tuple[list[Row], list[Row], list[Row]]", orjson.loads(line))
-    return Spilled(line, requests, attempts, [posting_of(row) for row in postings])
+def _read_all(handle: int) -> bytes:
+    os.lseek(handle, 0, os.SEEK_SET)
+    pieces: list[bytes] = []
+    while piece := os.read(handle, 1 << 20):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """The whole ones."""
+    return data.split(b"\n")[:-1]

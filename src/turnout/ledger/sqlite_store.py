@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from turnout.core.errors import ConfigError, StorageUnavailable
+from turnout.core.fault_point import fault_point
 
 
 class SqliteStore:
@@ -28,6 +29,7 @@ class SqliteStore:
         self.raw.execute("BEGIN IMMEDIATE")
 
     def execute(self, sql: str, params: Sequence[Any] = (), /) -> sqlite3.Cursor:
+        fault_point("statement")
         return self.raw.execute(sql, params)
 
     def lock(self, name: str, /) -> None:
@@ -44,7 +46,8 @@ class SqliteStore:
         self.raw.close()
 
     def is_outage(self, error: BaseException, /) -> bool:
-        return isinstance(error, sqlite3.OperationalError)
+        # A damaged file gives the bare root of the errors, which stands for no row's fault.
+        return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
     def is_conflict(self, error: BaseException, /) -> bool:
         """Never: transactions wait for one another (the busy timeout)."""

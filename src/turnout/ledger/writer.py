@@ -27,13 +27,14 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
 from turnout.core.errors import StorageUnavailable, TurnoutError
+from turnout.core.fault_point import fault_point
 from turnout.ledger import statements
 from turnout.ledger.bookkeeping import Granted, book
 from turnout.ledger.posting import Hold, Posting, Refused, void
 from turnout.ledger.record import RequestRecord
 from turnout.ledger.rows import Row, attempt_row, request_row
 from turnout.ledger.several import execute_rows
-from turnout.ledger.spill import Spill, Spilled
+from turnout.ledger.spill import Spill, Spilled, read_line
 from turnout.ledger.store import Store
 
 T = TypeVar("T")
@@ -212,7 +213,7 @@ class Writer:
     def _perform(self, jobs: Sequence[_Entry | _Command]) -> list[_Done]:
         done: list[_Done] = []
         entries: list[_Entry] = []
-        with contextlib.suppress(self._store.errors):  # then what follows fails too, and says so
+        with contextlib.suppress(self._store.errors, OSError):  # then what follows fails too, and says so
             self._recover()
         for job in jobs:
             if isinstance(job, _Entry):
@@ -230,7 +231,7 @@ class Writer:
             return
         try:
             answers = iter(self._transact(lambda store: _write(store, self.owner, entries)))
-        except (self._store.errors, OverflowError, UnicodeError, TypeError, ValueError) as error:
+        except Exception as error:  # whatever it is, its callers wait, and this thread must go on
             if len(entries) == 1 or self._store.is_outage(error):
                 for entry in entries:
                     self._fail(entry, error, done)
@@ -244,15 +245,28 @@ class Writer:
         """Books what was spilled, before anything else."""
         if not self._spill.waiting:
             return
-        for line in self._spill.lines():
+        with self._spill.emptying() as lines:
+            for line in lines:
+                fault_point("recovery")
+                if not self._book_again(line):
+                    self._spill.refuse(line)  # one bad line must not keep all others waiting
+            fault_point("recovered")
+
+    def _book_again(self, line: bytes) -> bool:
+        """Whether the database took it. Where a record can't be stored, its money is booked without it."""
+        try:
+            spilled = read_line(line)
+        except (ValueError, TypeError, LookupError):
+            return False
+        for each in (spilled, Spilled((), (), spilled.postings)):
             try:
-                self._transact(lambda store, line=line: _write_spilled(store, self.owner, line))
-            except (self._store.errors, OverflowError, TypeError, ValueError) as error:
-                if self._store.is_outage(error):
+                self._transact(lambda store, each=each: _write_spilled(store, self.owner, each))
+            except Exception as error:
+                if self._store.is_outage(error) or self._store.is_conflict(error):
                     raise
-                self._spill.refuse(line)  # one bad line must not keep all others waiting
-        with contextlib.suppress(OSError):
-            self._spill.clear()
+            else:
+                return True
+        return False
 
     def _run(self, job: _Command, done: list[_Done]) -> None:
         try:
@@ -274,9 +288,12 @@ class Writer:
     def _transact_once(self, function: Callable[[Store], T]) -> T:
         store = self._store
         try:
+            fault_point("begin")
             store.begin()
             result = function(store)
+            fault_point("commit")
             store.commit()
+            fault_point("committed")
         except BaseException as error:
             store.rollback()
             if store.is_outage(error):
@@ -289,7 +306,7 @@ class Writer:
         try:
             self._recover()
             self._transact(lambda store: store.execute(statements.UPSERT_META, ("probe", "1")))
-        except self._store.errors:
+        except (self._store.errors, OSError):
             return  # healthy stays False, and the next probe comes
 
     def _fail(self, entry: _Entry, error: Exception, done: list[_Done]) -> None:

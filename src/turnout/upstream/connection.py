@@ -19,6 +19,7 @@ from typing import Final, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from turnout.core.errors import UpstreamError
+from turnout.core.fault_point import fault_point
 from turnout.upstream import faults
 from turnout.upstream.headers import Headers
 
@@ -86,6 +87,7 @@ class Connection(asyncio.Protocol):
                 transport.write(head + body)
             else:
                 await self._upload(transport, head, body)
+            fault_point("call sent")
             while self._state == HEAD:
                 await self._wait()
         except BaseException:
