@@ -35,6 +35,12 @@ class Answer:
     """None: the provider reports no usage, and bills nothing."""
     usage: Json = None
     """A usage object to send instead of the honest one, as broken as you like."""
+    tier: str | None = None
+    """The service that the answer says it was given by, in the dialect's own word; None: it does not say."""
+    speed: str | None = None
+    """Anthropic's."""
+    geo: str | None = None
+    """Anthropic's."""
     finish: Finish | None = None
     """Where None: `tools` when there are tools, else `stop`."""
     model: str = "echo-1"

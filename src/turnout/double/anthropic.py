@@ -76,12 +76,19 @@ def _usage(answer: Answer) -> Json:
     tokens = answer.tokens
     if tokens is None:
         return {"output_tokens": 0}
-    return {  # Anthropic's input excludes what was read from and written to the cache
+    usage: JsonObject = {  # Anthropic's input excludes what was read from and written to the cache
         "input_tokens": tokens.input - tokens.cached - tokens.cache_write,
         "cache_read_input_tokens": tokens.cached,
         "cache_creation_input_tokens": tokens.cache_write,
         "output_tokens": tokens.output,
     }
+    if tokens.cache_write_1h:
+        minutes, hour = tokens.cache_write - tokens.cache_write_1h, tokens.cache_write_1h
+        usage["cache_creation"] = {"ephemeral_5m_input_tokens": minutes, "ephemeral_1h_input_tokens": hour}
+    if tokens.reasoning:
+        usage["output_tokens_details"] = {"thinking_tokens": tokens.reasoning}
+    words = {"service_tier": answer.tier, "speed": answer.speed, "inference_geo": answer.geo}
+    return usage | {name: word for name, word in words.items() if word is not None}
 
 
 def _start_usage(answer: Answer) -> Json:

@@ -135,6 +135,8 @@ class DoubleConnection(asyncio.Protocol):
             await self._write(_head_of(reply), reply)
         for step in reply.body:
             await self._step(step, reply)
+            if line is not None:
+                line.steps += 1
         if reply.framing == "chunked":
             await self._write(b"0\r\n\r\n", reply)
         if line is not None:

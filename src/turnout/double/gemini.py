@@ -66,7 +66,9 @@ def _usage(answer: Answer) -> Json:
         return answer.usage
     if (tokens := answer.tokens) is None:
         return None
+    said: JsonObject = {} if answer.tier is None else {"trafficType": answer.tier}
     return {  # Gemini's candidates exclude the thoughts
+        **said,
         "promptTokenCount": tokens.input,
         "cachedContentTokenCount": tokens.cached,
         "candidatesTokenCount": tokens.output - tokens.reasoning,

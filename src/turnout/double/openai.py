@@ -111,7 +111,8 @@ def _billed(reply: Reply, tokens: Tokens | None) -> Reply:
 
 
 def _chat_head(answer: Answer, kind: str) -> JsonObject:
-    return {"id": f"chatcmpl-{answer.id}", "object": kind, "created": CREATED, "model": answer.model}
+    head: JsonObject = {"id": f"chatcmpl-{answer.id}", "object": kind, "created": CREATED, "model": answer.model}
+    return head if answer.tier is None else {**head, "service_tier": answer.tier}
 
 
 def _choice(slot: str, content: JsonObject, finish: str | None) -> JsonObject:

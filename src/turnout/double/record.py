@@ -12,11 +12,13 @@ from turnout.core.json import Json, JsonObject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """Token counts by class. `input` contains `cached` and `cache_write`; `output` contains `reasoning`."""
+    """Token counts by class. `input` contains `cached` and `cache_write`; `cache_write` contains `cache_write_1h`;
+    `output` contains `reasoning`."""
 
     input: int = 0
     cached: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
     output: int = 0
     reasoning: int = 0
 
@@ -89,5 +91,7 @@ class BillLine:
     number: int
     model: str
     tokens: Tokens
+    steps: int = 0
+    """Steps of the body that were done. Providers charge for what was generated when a caller left."""
     delivered: bool = False
     """The whole answer was written."""

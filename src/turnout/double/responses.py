@@ -42,7 +42,9 @@ def _status(answer: Answer) -> str:
 def _whole(answer: Answer, status: str, items: list[JsonObject]) -> JsonObject:
     reason = "max_output_tokens" if answer.ending == "length" else "content_filter"
     output: list[Json] = list(items)
+    said: JsonObject = {} if answer.tier is None else {"service_tier": answer.tier}
     return {
+        **said,
         "id": f"resp_{answer.id}",
         "object": "response",
         "created_at": CREATED,
