@@ -179,6 +179,8 @@ class PriceBook:
     """The channels and models that the operator prices."""
     _minutes: dict[PriceKey, _Minute] = field(default_factory=dict["PriceKey", "_Minute"], compare=False, repr=False)
     """What `in_force` found last, by key: a memo."""
+    whole: dict[int, object] = field(default_factory=dict[int, object], compare=False, repr=False)
+    """Rows in whole numbers, by the identity of the row: a memo of `whole_prices`."""
 
     @classmethod
     def of(cls, rows: Iterable[PriceRow], own: frozenset[tuple[str, str]] = frozenset()) -> PriceBook:

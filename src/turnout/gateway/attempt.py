@@ -14,10 +14,10 @@ from turnout.core.errors import Fault, TurnoutError, UpstreamBroken, UpstreamRej
 from turnout.core.fault_point import fault_point
 from turnout.core.json import Json, JsonObject
 from turnout.core.target import Dialect
-from turnout.gateway.billing import Ending
 from turnout.gateway.intake import Intake
 from turnout.gateway.outlet import Headers, Outlet
 from turnout.gateway.prepare import Prepared
+from turnout.gateway.reckoning import Ending
 from turnout.gateway.relay import ByteLane, TranslatedLane, relay
 from turnout.gateway.services import Services
 from turnout.gateway.tally import Tally
@@ -226,7 +226,9 @@ class Attempt:
         """What it came to, for the ledger."""
         usage, estimated = self._usage()
         billed = usage.input_tokens is not None or usage.output_tokens is not None or self._answered
-        own = self.tally.estimated_usage(self.intake.features.input_tokens)
+        own = usage
+        if not usage.input_tokens or not usage.output_tokens:
+            own = self._own()
         return Ending(usage=usage, own=own, estimated=estimated, billed=billed)
 
     @property
@@ -243,12 +245,18 @@ class Attempt:
             return usage, False
         if not answered and not self.maybe_billed:
             return Usage(), False
-        own = self.tally.estimated_usage(self.intake.features.input_tokens)
+        own = self._own()
         if usage is None:
             return own, True
         # What came before the cut is not the final count: Anthropic begins with one output token.
         seen = max(usage.output_tokens or 0, own.output_tokens or 0)
         return replace(usage, input_tokens=usage.input_tokens or own.input_tokens, output_tokens=seen), True
+
+    def _own(self) -> Usage:
+        """Our counts of what was sent and seen. Of several choices only the first was read."""
+        own = self.tally.estimated_usage(self.intake.features.input_tokens)
+        choices = self.intake.request.choices if self.prepared.lane != "translated" else 1
+        return own if choices == 1 else replace(own, output_tokens=(own.output_tokens or 0) * choices)
 
     @property
     def maybe_billed(self) -> bool:

@@ -17,11 +17,9 @@ from datetime import datetime, timedelta
 
 from turnout.catalogue.highest import ceiling, prompt_cost
 from turnout.catalogue.model import Catalogue, Deployment, Route
-from turnout.catalogue.priced import price_key
 from turnout.catalogue.reload import Reloader
-from turnout.catalogue.service import Service, Words, service
-from turnout.catalogue.tariff import PriceKey, Tier, UnknownPrice, price
-from turnout.catalogue.usage_classes import BillableTokens, billable
+from turnout.catalogue.service import NO_WORDS, Words
+from turnout.catalogue.tariff import PriceKey, Tier, UnknownPrice
 from turnout.core.clock import Clock
 from turnout.core.errors import PriceUnknown
 from turnout.core.fault_point import fault_point
@@ -30,36 +28,27 @@ from turnout.core.settings_model import Settings
 from turnout.gateway.intake import Intake
 from turnout.gateway.journal import Journal
 from turnout.gateway.metrics import Metrics
+from turnout.gateway.reckoning import (
+    Ending,
+    asked_words,
+    cost_of,
+    counted,
+    key_of,
+    most_output,
+    service_of,
+)
 from turnout.ledger.bookkeeping import Standing
 from turnout.ledger.budget_refusal import exceeded
 from turnout.ledger.budgets import Budgets, Who
 from turnout.ledger.posting import AccountRef, Call, Hold, Posting, Refused, void
 from turnout.ledger.ratios_live import MEDIA_FLAG, LiveRatios
 from turnout.ledger.writer import Writer
-from turnout.wire.neutral import Usage
-from turnout.wire.odd_counts import odd_counts
 
-UNKNOWN_OUTPUT = 32_768
-"""Output tokens to set aside where neither the request nor the catalogue knows a maximum."""
-_MOST_FLAGS = 8
 _TELL_AGAIN = 600.0
 """Seconds between two log lines of the same oddity at the same deployment."""
 _MOST_TOLD = 1_000
 _AFTER = timedelta(seconds=60)
 """How long after its own deadline a call's hold is given up."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """What a call came to."""
-
-    usage: Usage
-    """The provider's counts, with ours where its are missing."""
-    own: Usage
-    """Our own counts of what was sent and seen."""
-    estimated: bool
-    billed: bool
-    """False: refused or never sent, so that nothing can have been charged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,21 +122,21 @@ class Billing:
         hold, now = held.hold, self._clock.now()
         if not ending.billed:
             return void(hold, now, "not_billed")
-        usage = ending.usage
-        tokens, flags, estimated = _counts(ending, intake)
+        usage, book, at = ending.usage, held.catalogue.prices, hold.call.started_at
+        counts, flags, estimated = counted(ending, intake.features.operation)
         said = Words(tier=usage.service_tier, speed=usage.speed, geo=usage.inference_geo)
-        bought = service(said=said, asked=held.asked)
-        key = _key(held.deployment, bought)
-        cost = bought.unpriced() if key is None else price(held.catalogue.prices, tokens, key, hold.call.started_at)
-        row, amount = "", hold.amount_nano
+        bought, assumed = service_of(book, held.deployment, said, held.asked, at)
+        cost = cost_of(book, counts, held.deployment, bought, at)
+        row, amount, region = "", hold.amount_nano, bought.region or ""
         if isinstance(cost, UnknownPrice):
             flags.append(cost.reason.value)
             estimated = estimated or amount is not None
         else:
-            row, amount = cost.row.id, cost.total.nanodollars()
+            row, amount, region = cost.row.id, cost.amount, cost.row.key.region
             if hold.amount_nano is not None and amount > hold.amount_nano:
                 flags.append("above_hold")
-        estimated = estimated or ending.estimated
+        if assumed:
+            flags.append("tier_unsaid")
         if intake.features.images:
             flags.append(MEDIA_FLAG)
         posting = Posting(
@@ -157,16 +146,16 @@ class Billing:
             held_nano=hold.amount_nano,
             cost_nano=amount,
             tier=(bought.tier or Tier.STANDARD).value,
-            region=key.region if key is not None else bought.region or "",
-            input_tokens=tokens.input.count,
-            cached_tokens=tokens.cached.count,
-            cache_write_tokens=tokens.cache_write.count,
-            cache_write_1h_tokens=tokens.cache_write_1h.count,
-            output_tokens=tokens.output.count,
-            reasoning_tokens=tokens.reasoning.count,
+            region=region,
+            input_tokens=counts.input,
+            cached_tokens=counts.cached,
+            cache_write_tokens=counts.cache_write,
+            cache_write_1h_tokens=counts.cache_write_1h,
+            output_tokens=counts.output,
+            reasoning_tokens=counts.reasoning,
             price_row=row,
             catalogue_version=held.catalogue.price_version,
-            estimated=estimated,
+            estimated=estimated or ending.estimated or assumed,
             flags=tuple(flags),
             neutral_tokens=intake.features.input_tokens,
             content=intake.content,
@@ -189,9 +178,13 @@ class Billing:
         number: int,
     ) -> Held:
         catalogue = self._reloader.current.catalogue
-        asked = _asked(intake)
-        key = _key(deployment, service(asked=asked))
-        most, sunk = self._amounts(intake, deployment, catalogue, key, now)
+        asked = asked_words(intake)
+        bought, _ = service_of(catalogue.prices, deployment, NO_WORDS, asked, now)
+        key = key_of(deployment, bought)
+        if key is None:
+            most = sunk = bought.unpriced()
+        else:
+            most, sunk = self._amounts(intake, deployment, catalogue, key, now)
         if isinstance(most, UnknownPrice):
             self._unpriced(most, route, deployment, accounts)
         call = Call(
@@ -218,37 +211,19 @@ class Billing:
         return Held(hold=hold, asked=asked, deployment=deployment, catalogue=catalogue)
 
     def _amounts(
-        self, intake: Intake, deployment: Deployment, catalogue: Catalogue, key: PriceKey | None, now: datetime
+        self, intake: Intake, deployment: Deployment, catalogue: Catalogue, key: PriceKey, now: datetime
     ) -> tuple[Money | UnknownPrice, Money | UnknownPrice]:
-        if key is None:
-            unknown = service(asked=_asked(intake)).unpriced()
-            return unknown, unknown
-        tokens = self._ratios.current.estimate(
-            intake.features.input_tokens, model=deployment.model, content=intake.content
-        ).tokens
-        writes = deployment.provider.preset != "anthropic" or b'"cache_control"' in intake.raw
+        """The most that a call can cost, and what its prompt costs."""
+        tokens = self._ratios.tokens(intake.features.input_tokens, model=deployment.model, content=intake.content)
         most = ceiling(
             catalogue.prices,
             key,
             now,
             input_tokens=tokens,
-            max_output=self._most_output(intake, deployment),
-            writes_cache=writes,
+            max_output=most_output(intake, deployment, self._reloader.current.settings.money.hold_output),
+            writes_cache=deployment.provider.preset != "anthropic" or b'"cache_control"' in intake.raw,
         )
         return most, prompt_cost(catalogue.prices, key, now, tokens)
-
-    def _most_output(self, intake: Intake, deployment: Deployment) -> int:
-        """Output tokens that an answer can have, all choices together."""
-        features = intake.features
-        if features.operation == "embedding":
-            return 0
-        room = deployment.max_output
-        if room is None and deployment.context is not None:
-            room = max(deployment.context - features.input_tokens, 1)
-        asked = features.max_output or self._reloader.current.settings.money.hold_output
-        if asked is not None and room is not None:
-            asked = min(asked, room)
-        return (asked or room or UNKNOWN_OUTPUT) * intake.request.choices
 
     def _unpriced(
         self, unknown: UnknownPrice, route: Route, deployment: Deployment, accounts: Sequence[AccountRef]
@@ -306,42 +281,3 @@ class Billing:
             self._told.clear()
         self._told[key] = now
         return True
-
-
-def _asked(intake: Intake) -> Words:
-    def word(name: str) -> str | None:
-        value = intake.body.get(name)
-        return value if isinstance(value, str) else None
-
-    return Words(tier=intake.request.service_tier, speed=word("speed"), geo=word("inference_geo"))
-
-
-def _key(deployment: Deployment, bought: Service) -> PriceKey | None:
-    """None where the words for the service are not known."""
-    return None if bought.tier is None else price_key(deployment, tier=bought.tier, region=bought.region)
-
-
-def _counts(ending: Ending, intake: Intake) -> tuple[BillableTokens, list[str], bool]:
-    """Counts that can be priced, what was wrong with them, and whether some are ours."""
-    usage, own = ending.usage, ending.own
-    flags = odd_counts(usage.raw)
-    estimated = False
-    given, output = usage.input_tokens, usage.output_tokens
-    if output is None and intake.features.operation == "embedding":
-        output = 0
-    if given is None:
-        flags += [] if ending.estimated else ["input_missing"]
-        given, estimated = own.input_tokens or 0, True
-    if output is None:
-        flags += [] if ending.estimated else ["output_missing"]
-        output, estimated = own.output_tokens or 0, True
-    tokens = billable(
-        input_tokens=given,
-        cached_tokens=usage.cached_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        cache_write_1h_tokens=usage.cache_write_1h_tokens,
-        output_tokens=output,
-        reasoning_tokens=usage.reasoning_tokens,
-    )
-    flags += sorted(flag.value for flag in tokens.flags)
-    return tokens, flags[:_MOST_FLAGS], estimated

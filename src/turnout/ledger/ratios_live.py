@@ -66,9 +66,19 @@ class LiveRatios:
 
     def __init__(self) -> None:
         self.current = Ratios.of()
+        self._values: dict[tuple[str, str], float] = {}
+        """By model and content: a memo of `current`."""
+
+    def tokens(self, neutral: int, *, model: str, content: str) -> int:
+        """The model's tokens of a prompt of so many neutral tokens; for every request, so nothing but the number."""
+        value = self._values.get((model, content))
+        if value is None:
+            value = self._values[model, content] = self.current.ratio(model, content).value
+        return math.ceil(neutral * value)
 
     async def refresh(self, writer: Writer, now: datetime) -> int:
         """Learns again from the newest calls; returns how many. Raises StorageUnavailable, and keeps what it had."""
         cells = await writer.run(lambda store: learned(store.execute, now))
         self.current = Ratios.of(cells)
+        self._values.clear()
         return sum(each.calls for each in cells)

@@ -1,8 +1,6 @@
 """What a recorded call would cost by another tariff, in whole nanodollars, as the ledger would have written it.
 
-The same product and the same rounding as `tariff.price` and `Money.nanodollars`, in integers: a row's prices become
-whole numbers over one denominator, and the sum of a call is rounded once, half to even. A hundred thousand calls a
-second are not priced with decimals; a test holds the two equal.
+In integers (`catalogue.whole_prices`): a hundred thousand calls a second are not priced with decimals.
 """
 
 from __future__ import annotations
@@ -11,20 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from math import lcm
 from typing import NamedTuple
 
 from turnout.catalogue.tariff import PriceRow, Unknown, UnknownPrice
-from turnout.catalogue.usage_classes import TokenClass
+from turnout.catalogue.whole_prices import WholePrices
 from turnout.ledger.rows import to_ms
 from turnout.planning.timeline import Stretch, Timeline
-
-_NANO_PER_TOKEN = 1000
-"""Nanodollars for a token, of a dollar for a million."""
-_NANO = 10**9
-CLASSES = tuple(TokenClass)
-"""The order of a call's counts, each token once."""
-_WRITES = (CLASSES.index(TokenClass.CACHE_WRITE), CLASSES.index(TokenClass.CACHE_WRITE_1H))
 
 
 class Cache(Enum):
@@ -72,41 +62,6 @@ class Move:
         return (2 * count * top + bottom) // (2 * bottom)
 
 
-class _Band:
-    """A row in integers."""
-
-    __slots__ = ("bottom", "fee", "missing", "prices", "row")
-
-    def __init__(self, row: PriceRow, lenient: bool) -> None:
-        found = [None if (each := row.price_of(kind)) is None else Fraction(each.usd) for kind in CLASSES]
-        if lenient:
-            for place in _WRITES:
-                found[place] = found[0] if found[place] is None else found[place]
-        nano = [None if each is None else each * _NANO_PER_TOKEN for each in found]
-        fee = Fraction(0) if row.per_request is None else Fraction(row.per_request.usd) * _NANO
-        self.row = row
-        self.bottom = lcm(fee.denominator, *(each.denominator for each in nano if each is not None))
-        self.prices = tuple(0 if each is None else int(each * self.bottom) for each in nano)
-        self.missing = tuple(place for place, each in enumerate(nano) if each is None)
-        self.fee = int(fee * self.bottom)
-
-    def cost(self, counts: Sequence[int]) -> int | UnknownPrice:
-        """Nanodollars of a call."""
-        plain, cached, write, write_1h, output, reasoning = counts
-        for place in self.missing:
-            if counts[place]:
-                return UnknownPrice(
-                    reason=Unknown.CLASS, message=f"The row {self.row.id} has no price for {CLASSES[place].value}."
-                )
-        a, b, c, d, e, f = self.prices
-        top = plain * a + cached * b + write * c + write_1h * d + output * e + reasoning * f + self.fee
-        bottom = self.bottom
-        if bottom == 1:
-            return top
-        whole, rest = divmod(top, bottom)
-        return whole + 1 if 2 * rest > bottom or (2 * rest == bottom and whole & 1) else whole
-
-
 class Priced(NamedTuple):
     """Nanodollars of a call."""
 
@@ -124,7 +79,7 @@ class Quote:
     def __init__(self, line: Timeline, move: Move) -> None:
         self.move = move
         self._line = line
-        self._bands: dict[int, _Band] = {}
+        self._bands: dict[int, WholePrices] = {}
         self._rows: tuple[PriceRow, ...] | UnknownPrice = ()
         self._others: tuple[PriceRow, ...] = ()
         self.start_ms = self.end_ms = 0
@@ -156,11 +111,11 @@ class Quote:
         self.start_ms, self.end_ms = to_ms(stretch.span.start), to_ms(stretch.span.end)
         self._rows, self._others = stretch.rows, stretch.others
 
-    def _fitting(self, rows: tuple[PriceRow, ...], size: int) -> _Band | None:
+    def _fitting(self, rows: tuple[PriceRow, ...], size: int) -> WholePrices | None:
         for row in rows:
             if (row.above < size or row.above == 0) and (row.up_to is None or size <= row.up_to):
                 band = self._bands.get(id(row))
                 if band is None:
-                    band = self._bands[id(row)] = _Band(row, self.move.lenient)
+                    band = self._bands[id(row)] = WholePrices(row, lenient=self.move.lenient)
                 return band
         return None
