@@ -192,7 +192,8 @@ class Writer:
     def _take(self, *, linger: bool) -> tuple[list[_Entry | _Command], bool]:
         """The next jobs, and whether they are the last. No jobs and not the last: it is time to probe."""
         try:
-            first = self._queue.get(timeout=None if self.healthy else self._limits.probe_seconds)
+            quiet = self.healthy and not self._spill.waiting
+            first = self._queue.get(timeout=None if quiet else self._limits.probe_seconds)
         except Empty:
             return [], False
         if first is None:
