@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from turnout.catalogue.model import Deployment
 from turnout.catalogue.priced import price_key
-from turnout.catalogue.service import Service, Words, service
+from turnout.catalogue.service import NO_WORDS, Service, Words, service
 from turnout.catalogue.tariff import SELF_HOSTED, PriceBook, PriceKey, Tier, Unknown, UnknownPrice
 from turnout.catalogue.usage_classes import MOST_TOKENS, billable
 from turnout.catalogue.whole_prices import Nano, price_nano
@@ -22,7 +22,7 @@ from turnout.wire.odd_counts import odd_counts
 UNKNOWN_OUTPUT = 32_768
 """Output tokens to set aside where neither the request nor the catalogue knows a maximum."""
 _MOST_FLAGS = 8
-_NO_WORDS = Words()
+_USUAL = service()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def asked_words(intake: Intake) -> Words:
     body = intake.body
     tier, speed, geo = intake.request.service_tier, body.get("speed"), body.get("inference_geo")
     if tier is None and speed is None and geo is None:
-        return _NO_WORDS
+        return NO_WORDS
     return Words(tier=tier, speed=speed if isinstance(speed, str) else None, geo=geo if isinstance(geo, str) else None)
 
 
@@ -94,6 +94,8 @@ def service_of(
 ) -> tuple[Service, bool]:
     """The service of an answer, and whether it is only assumed: a provider that sells no such tier as was asked for,
     and does not say what it gave, gave its usual one."""
+    if asked is NO_WORDS and said == NO_WORDS:
+        return _USUAL, False
     bought = service(said=said, asked=asked)
     if asked.tier is None or said.tier is not None or bought.tier in (None, Tier.STANDARD):
         return bought, False
@@ -117,6 +119,10 @@ def counted(ending: Ending, operation: str) -> Counted:
         given = ending.own.input_tokens or 0 if given is None else given
         output = ending.own.output_tokens or 0 if output is None else output
         return _repaired(usage, given, output, flags, estimated=True)
+    if not (given and output) and (zeros := _zeros(given, output, ending.own)):
+        # A prompt has tokens, and so have words: a count of 0 for them is no count.
+        given, output = given or ending.own.input_tokens or 0, output or ending.own.output_tokens or 0
+        return _repaired(usage, given, output, flags + zeros, estimated=True)
     cached, write = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     write_1h, reasoning = usage.cache_write_1h_tokens or 0, usage.reasoning_tokens or 0
     plain = (
@@ -128,6 +134,15 @@ def counted(ending: Ending, operation: str) -> Counted:
     if plain:
         return Counted(Counts(given, cached, write, write_1h, output, reasoning), flags, False)
     return _repaired(usage, given, output, flags, estimated=False)
+
+
+def _zeros(given: int, output: int, own: Usage) -> list[str]:
+    """The counts that are 0 and can't be."""
+    return [
+        name
+        for name, count, ours in (("input_zero", given, own.input_tokens), ("output_zero", output, own.output_tokens))
+        if count == 0 and ours
+    ]
 
 
 def _repaired(usage: Usage, given: int, output: int, flags: list[str], *, estimated: bool) -> Counted:

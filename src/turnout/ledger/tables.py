@@ -156,7 +156,6 @@ holds = Table(
     Column("sunk_nano", Whole),
     Column("accounts", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    Index(None, "owner"),
     CheckConstraint("held_nano >= 0", name="held"),
 )
 """Money set aside for calls under way, one row per attempt. Ending a call deletes its row and writes its posting in one

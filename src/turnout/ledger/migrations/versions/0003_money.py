@@ -42,7 +42,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("request_id", "number", name="pk_holds"),
         sa.CheckConstraint("held_nano >= 0", name=op.f("ck_holds_held")),
     )
-    op.create_index("ix_holds_owner", "holds", ["owner"])
     op.create_table(
         "postings",
         *_text("request_id"),
