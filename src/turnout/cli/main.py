@@ -24,7 +24,7 @@ COMMANDS: dict[str, Lazy] = {
     "serve": Lazy("turnout.cli.serve", "serve", "Serve what the configuration says."),
     "check": Lazy("turnout.cli.check", "check", "Check the configuration without starting anything."),
     "explain": Lazy("turnout.cli.explain", "explain", "Show where a request would go, and why. Sends nothing."),
-    "models": Lazy("turnout.cli.models", "models", "List deployments and routes."),
+    "models": Lazy("turnout.cli.models", "models", "List deployments and routes, or all that is known of a model."),
     "price": Lazy("turnout.cli.price", "price", "Show what a model costs, and the cost of a usage."),
     "tokens": Lazy("turnout.cli.tokens", "tokens", "Count a text's tokens at several models, and what it costs."),
     "spend": Lazy("turnout.cli.spend", "spend", "Show what was spent, on what, by whom."),

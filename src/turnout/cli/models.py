@@ -10,7 +10,9 @@ import orjson
 from rich.markup import escape
 
 from turnout.catalogue.model import Catalogue, Deployment, Route
+from turnout.catalogue.presets import load_models, load_presets
 from turnout.cli.loaded import load_config
+from turnout.cli.model_card import known_json, print_card
 from turnout.cli.model_prices import price_json, price_text
 from turnout.cli.tables import plain_table, short_count, show
 from turnout.core.clock import SystemClock
@@ -21,11 +23,15 @@ from turnout.core.target import Quirks
 
 
 @click.command()
+@click.argument("model", required=False)
 @click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
 @click.option("--provider", help="Only the deployments of this provider, and the routes that lead to them.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
-def models(config: Path | None, provider: str | None, machine: bool) -> None:
+def models(model: str | None, config: Path | None, provider: str | None, machine: bool) -> None:
     """List deployments and routes: context, prices now, dialects, jurisdiction, peculiarities.
+
+    With MODEL, a deployment or any model that this version knows, print all that is known of it: limits, abilities,
+    cache, licence, whose law, public scores, each with its source.
 
     Reads the configuration and the shipped catalogue; asks no provider.
     """
@@ -33,6 +39,11 @@ def models(config: Path | None, provider: str | None, machine: bool) -> None:
         catalogue = load_config(config).catalogue
     except TurnoutError as error:
         raise click.ClickException(error.message) from error
+    if model is not None:
+        if provider is not None:
+            raise click.UsageError(f"Write the provider before the model instead: {provider}/{model}.")
+        print_card(catalogue, model, machine=machine)
+        return
     if provider is not None and provider not in catalogue.providers:
         hint = did_you_mean(provider, catalogue.providers) or f"Known: {', '.join(catalogue.providers) or 'none'}."
         raise click.ClickException(f"There is no provider '{provider}'. {hint}")
@@ -71,7 +82,12 @@ def _plain(value: object) -> Json:
 
 def _as_json(catalogue: Catalogue, chosen: list[Deployment], routes: dict[str, Route]) -> JsonObject:
     now = SystemClock().now()
-    deployments: list[Json] = [{**_deployment(each), "price": price_json(catalogue, each, now)} for each in chosen]
+    presets = load_presets()
+    models = load_models(presets)
+    deployments: list[Json] = [
+        {**_deployment(each), "price": price_json(catalogue, each, now), **known_json(each, models, presets)}
+        for each in chosen
+    ]
     listed: list[Json] = [_route(name, route) for name, route in routes.items()]
     return {
         "catalogue": catalogue.version,
