@@ -31,6 +31,8 @@ class Order:
     kill: str = ""
     """The point at which it kills itself, and its how-manieth passing."""
     passing: int = 1
+    freeze: bool = False
+    """It stops there (SIGSTOP) and does not die."""
     away: str = ""
     """The point whose `away_from`-th passing takes the database away, for `away_for` transactions."""
     away_from: int = 1
@@ -43,6 +45,8 @@ class Order:
     """A file: nothing is counted before it is there. Empty: from the start."""
     dead_seconds: float = 35.0
     beat_seconds: float = 10.0
+    idle_seconds: float = 10.0
+    """How long PostgreSQL lets a transaction be idle."""
 
 
 class ForkServer:
@@ -132,7 +136,7 @@ def _hook(order: Order) -> Callable[[str], None]:
         with guard:
             passed[name] = count = passed.get(name, 0) + 1
         if name == order.kill and count == order.passing:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGSTOP if order.freeze else signal.SIGKILL)
         if name == "begin" and order.away and passed.get(order.away, 0) >= order.away_from:
             passed["away"] = passed.get("away", 0) + 1
             if passed["away"] <= order.away_for:
@@ -150,10 +154,12 @@ def _serve(order: Order, told: int) -> int:
     from turnout.app import Surroundings, gateway
     from turnout.core.errors import TurnoutError
     from turnout.core.fault_point import arm
-    from turnout.ledger import orphans
+    from turnout.ledger import orphans, postgres_store
     from turnout.serving import listen, serve_until_stopped, url_of
 
     orphans.DEAD_SECONDS, upkeep.BEAT_SECONDS = order.dead_seconds, order.beat_seconds
+    limits = postgres_store.PostgresLimits(idle=order.idle_seconds)
+    postgres_store.PostgresLimits = lambda: limits
     if order.kill or order.away or order.fail:
         arm(_hook(order))
 
@@ -198,8 +204,8 @@ def _fork(order: Order) -> dict[str, object]:
 def _obey() -> None:
     import uvloop  # noqa: F401
 
-    import turnout.app
-    import turnout.serving
+    import turnout.app  # noqa: F401
+    from turnout import serving  # noqa: F401
     from turnout.catalogue.prices import load_prices
 
     load_prices()
