@@ -22,10 +22,13 @@ The tree comes first; the rules behind it:
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from turnout.core.money import Money
+if TYPE_CHECKING:  # `turnout --help` shows errors and counts no money
+    from datetime import datetime
+
+    from turnout.core.money import Money
 
 
 class Fault(Enum):

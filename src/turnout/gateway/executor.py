@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from turnout.core.deadline import Deadline
 from turnout.core.errors import (
@@ -23,6 +24,7 @@ from turnout.core.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from turnout.core.money import plain
 from turnout.gateway.attempt import Answer, Attempt
 from turnout.gateway.billing import Held
 from turnout.gateway.intake import Intake
@@ -168,9 +170,13 @@ class Execution:
         )
         outcome: Outcome = "cancelled"
         problem: TurnoutError | None = None
+        posting: Posting | None = None
         try:
             headers = self.headers(candidate, prepared, number)
             answer = await attempt.run(self.outlet, self.answering(), headers)
+            if held is not None and answer.unread is None:  # all is known before the answer goes out
+                posting = services.billing.end(held, attempt.ending(), self.intake)
+                headers.append((b"x-turnout-cost-usd", _dollars(posting)))
             await self._deliver(answer, headers, attempt)
             outcome = "ok"
         except TurnoutError as error:
@@ -192,7 +198,9 @@ class Execution:
             raise
         finally:
             attempt.close()
-            self._settle(call, attempt, outcome, problem, held)
+            if held is not None:
+                self.postings.append(posting or services.billing.end(held, attempt.ending(), self.intake))
+            self._settle(call, attempt, outcome, problem)
 
     async def _hold(self, candidate: Candidate, call: Call, number: int) -> Held | None:
         """Sets the money aside. Where that fails nothing was tried."""
@@ -214,10 +222,8 @@ class Execution:
             services.health.abandon(call)
             raise
 
-    def _settle(
-        self, call: Call, attempt: Attempt, outcome: Outcome, error: TurnoutError | None, held: Held | None
-    ) -> None:
-        """Tells health, and writes the attempt down, with its money."""
+    def _settle(self, call: Call, attempt: Attempt, outcome: Outcome, error: TurnoutError | None) -> None:
+        """Tells health, and writes the attempt down."""
         health = self.services.health
         if outcome == "ok":
             first = attempt.first_byte
@@ -227,8 +233,6 @@ class Execution:
             health.fail(call, reason=error.code, retry_after=wait)
         else:
             health.abandon(call)
-        if held is not None:
-            self.postings.append(self.services.billing.end(held, attempt.ending(), self.intake))
         record = attempt.record(self.request_id, outcome, error)
         self.attempts.append(record)
         if record.input_tokens is not None or record.output_tokens is not None:
@@ -294,6 +298,14 @@ class Execution:
         body = self.error_body if self.error_body and error.fault is Fault.CALLER else None
         headers = [*self.base_headers, *error_headers(error)]
         await outlet.whole(codec.error_status(error), headers, body or codec.render_error(error, self.request_id))
+
+
+def _dollars(posting: Posting) -> bytes:
+    """Such as `0.00132`, `~0.00132` where it is estimated, `unknown`."""
+    if posting.cost_nano is None:
+        return b"unknown"
+    amount = plain(Decimal(posting.cost_nano).scaleb(-9)).encode()
+    return b"~" + amount if posting.estimated else amount
 
 
 async def _read_on(answer: Answer) -> None:

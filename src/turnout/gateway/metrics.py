@@ -118,11 +118,15 @@ class Metrics:
         """A budget has passed its soft limit in a window."""
         self._soft[(budget,)] = self._soft.get((budget,), 0) + 1
 
-    def page(self, *, in_flight: int, ready: bool, version: str, catalogue: str, prices: str) -> bytes:
+    def page(
+        self, *, in_flight: int, ready: bool, version: str, catalogue: str, prices: str, spilled: int, lost_ends: int
+    ) -> bytes:
         """The text that Prometheus reads."""
         self._now = {
             "turnout_requests_in_flight": ((), in_flight),
             "turnout_ready": ((), float(ready)),
+            "turnout_ledger_spilled": ((), spilled),
+            "turnout_ledger_lost": ((), lost_ends),
             "turnout_info": ((version, catalogue, prices), 1.0),
         }
         return generate_latest(self.registry)

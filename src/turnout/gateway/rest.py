@@ -215,6 +215,8 @@ async def _metrics(services: Services, request: Request, principal: Principal | 
         version=version("turnout"),
         catalogue=loaded.catalogue.version,
         prices=loaded.catalogue.price_version,
+        spilled=services.writer.spilled,
+        lost_ends=services.writer.lost,
     )
     return Response(page, 200, {"content-type": CONTENT_TYPE.decode(), "cache-control": "no-store"})
 
