@@ -93,7 +93,9 @@ def _usage(answer: Answer) -> Json:
 
 def _start_usage(answer: Answer) -> Json:
     usage = _usage(answer)
-    return {**usage, "output_tokens": 1} if isinstance(usage, dict) else usage
+    if not isinstance(usage, dict):
+        return usage
+    return {name: value for name, value in usage.items() if name != "output_tokens_details"} | {"output_tokens": 1}
 
 
 def _blocks(answer: Answer) -> list[JsonObject]:

@@ -113,16 +113,12 @@ def counted(ending: Ending, operation: str) -> Counted:
     if output is None and operation == "embedding":
         output = 0
     flags = odd_counts(usage.raw)[:_MOST_FLAGS]
-    if given is None or output is None:
-        if not ending.estimated:
-            flags += [name for name, count in (("input_missing", given), ("output_missing", output)) if count is None]
-        given = ending.own.input_tokens or 0 if given is None else given
-        output = ending.own.output_tokens or 0 if output is None else output
-        return _repaired(usage, given, output, flags, estimated=True)
-    if not (given and output) and (zeros := _zeros(given, output, ending.own)):
-        # A prompt has tokens, and so have words: a count of 0 for them is no count.
-        given, output = given or ending.own.input_tokens or 0, output or ending.own.output_tokens or 0
-        return _repaired(usage, given, output, flags + zeros, estimated=True)
+    if not (given and output):
+        own = ending.own
+        bad = _bad("input", given, own.input_tokens) + _bad("output", output, own.output_tokens)
+        given, output = given or own.input_tokens or 0, output or own.output_tokens or 0
+        if bad:
+            return _repaired(usage, given, output, flags if ending.estimated else flags + bad, estimated=True)
     cached, write = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     write_1h, reasoning = usage.cache_write_1h_tokens or 0, usage.reasoning_tokens or 0
     plain = (
@@ -136,13 +132,9 @@ def counted(ending: Ending, operation: str) -> Counted:
     return _repaired(usage, given, output, flags, estimated=False)
 
 
-def _zeros(given: int, output: int, own: Usage) -> list[str]:
-    """The counts that are 0 and can't be."""
-    return [
-        name
-        for name, count, ours in (("input_zero", given, own.input_tokens), ("output_zero", output, own.output_tokens))
-        if count == 0 and ours
-    ]
+def _bad(name: str, count: int | None, own: int | None) -> list[str]:
+    """What is wrong with a count of the provider's: there is none, or it is 0 where we saw words."""
+    return [f"{name}_missing"] if count is None else [f"{name}_zero"] if count == 0 and own else []
 
 
 def _repaired(usage: Usage, given: int, output: int, flags: list[str], *, estimated: bool) -> Counted:

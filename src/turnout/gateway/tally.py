@@ -27,13 +27,14 @@ from turnout.wire.neutral import (
 class Tally:
     """Follows the events of a stream, or takes a whole response."""
 
-    __slots__ = ("_letters", "_private", "_texts", "content", "ended", "failed", "finished", "usage")
+    __slots__ = ("_letters", "_private", "_texts", "_whole", "content", "ended", "failed", "finished", "usage")
 
     def __init__(self, target: Target) -> None:
         self._private = Assembler(target.dialect, target.provider)
         """Reasoning and tool calls only: words are counted, not kept."""
         self._letters = 0
         self._texts: set[int] = set()
+        self._whole: Response | None = None
         self.usage: Usage | None = None
         self.content = False
         """Something that a caller would call an answer has come."""
@@ -46,7 +47,11 @@ class Tally:
             if type(event) is PartDelta:
                 self.content = True
                 if event.index in self._texts:
-                    self._letters += len(event.text)
+                    text = event.text
+                    # Four ASCII letters are a token, and so is any other letter: as `wire.estimate` counts.
+                    self._letters += (
+                        len(text) if text.isascii() else 4 * len(text) - 3 * len(text.encode("ascii", "ignore"))
+                    )
                 else:
                     self._private.add(event)
             else:
@@ -76,6 +81,7 @@ class Tally:
     def whole(self, response: Response) -> None:
         """Takes a response that came in one piece."""
         self.usage = response.usage
+        self._whole = response
         self.content = self.finished = self.ended = True
 
     @property
@@ -85,5 +91,7 @@ class Tally:
 
     def estimated_usage(self, input_tokens: int) -> Usage:
         """Where the provider's counts never came: our own of what was sent and seen."""
+        if self._whole is not None:
+            return Usage(input_tokens=input_tokens, output_tokens=answer_tokens(self._whole.parts))
         spoken = (self._letters + 3) // 4 + answer_tokens(p for p in self.private_parts if not isinstance(p, Text))
         return Usage(input_tokens=input_tokens, output_tokens=spoken)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from turnout.core.json import Json
 
-MAX_TOKENS = 1 << 40
-"""A larger count is nonsense: no provider reads a trillion tokens in one request."""
+MAX_TOKENS = 10**9
+"""A larger count is nonsense: no provider reads a billion tokens at once. As a cost it would lock its payers out."""
 
 
 def count(value: Json) -> int | None:

@@ -7,20 +7,11 @@ both. https://platform.claude.com/docs/en/build-with-claude/prompt-caching#track
 from __future__ import annotations
 
 from turnout.core.json import Json, JsonMap, JsonObject
+from turnout.wire.counts import count
 from turnout.wire.neutral import Usage
-
-MAX_TOKENS = 10**10
-"""No real count comes near it; providers have sent 10^18."""
 
 _CARRIED = ("server_tool_use", "inference_geo", "speed")
 _TIERS = ("standard", "priority", "batch")
-
-
-def count(value: Json) -> int | None:
-    """A believable token count, or None."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
-        return value
-    return None
 
 
 def _inside(raw: JsonMap, key: str, inner: str) -> int | None:
