@@ -42,7 +42,12 @@ def test_a_python_example_runs(block: Block, quick_start: QuickStart) -> None:
     """It ends well and prints something."""
     code = block.text.replace(WRITTEN, quick_start.url)
     done = subprocess.run(
-        [sys.executable, "-c", code], env=quick_start.environ, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code],
+        cwd=quick_start.home,
+        env=quick_start.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
     assert done.returncode == 0, done.stderr
@@ -53,7 +58,14 @@ def test_a_python_example_runs(block: Block, quick_start: QuickStart) -> None:
 def test_a_shell_example_runs(block: Block, quick_start: QuickStart) -> None:
     """Every command in it ends well, and something is printed."""
     script = "set -euo pipefail\n" + block.text.replace(WRITTEN, quick_start.url)
-    done = subprocess.run(["bash", "-c", script], env=quick_start.environ, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=quick_start.home,
+        env=quick_start.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

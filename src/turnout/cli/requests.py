@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -13,7 +15,9 @@ from rich.table import Column
 from turnout.cli.admin import location_of_record, told
 from turnout.cli.tables import plain_table, show
 from turnout.core.errors import NotFound
-from turnout.ledger.queries import Wanted, find_request, list_requests, reading
+from turnout.core.json import JsonObject
+from turnout.core.money import plain
+from turnout.ledger.queries import Booked, Wanted, costs_of, find_request, list_requests, reading
 from turnout.ledger.record import AttemptRecord, RequestRecord
 
 TAIL = 12
@@ -51,16 +55,18 @@ def requests(
             if one is None:
                 raise NotFound(f"There is no request with the id '{request_id}' in the record.")
             found = [one]
+        costs = costs_of(connection, [record.id for record in found])
     if machine:
-        shown = found[0] if request_id is not None else found
+        listed = [{**dataclasses.asdict(record), "cost": _json_cost(costs.get(record.id))} for record in found]
+        shown = listed[0] if request_id is not None else listed
         click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
     elif request_id is not None:
-        _show_one(found[0])
+        _show_one(found[0], _cost(costs.get(found[0].id)))
     else:
-        _show_list(found)
+        _show_list(found, costs)
 
 
-def _show_list(found: list[RequestRecord]) -> None:
+def _show_list(found: list[RequestRecord], costs: Mapping[str, Booked]) -> None:
     table = plain_table(
         Column("received", no_wrap=True),
         Column("id", no_wrap=True),
@@ -69,6 +75,7 @@ def _show_list(found: list[RequestRecord]) -> None:
         "outcome",
         Column("ms", justify="right"),
         Column("in/out", justify="right"),
+        Column("cost", justify="right", no_wrap=True),
     )
     for record in found:
         table.add_row(
@@ -78,15 +85,17 @@ def _show_list(found: list[RequestRecord]) -> None:
             f"{record.status} {record.outcome if record.error_code is None else escape(record.error_code)}",
             str(record.duration_ms),
             _tokens(record.attempts),
+            _cost(costs.get(record.id)),
         )
     show(table)
 
 
-def _show_one(record: RequestRecord) -> None:
+def _show_one(record: RequestRecord, cost: str) -> None:
     facts = plain_table("request", record.id)
     for field in dataclasses.fields(record):
         if field.name not in ("id", "attempts"):
             facts.add_row(field.name, escape(str(getattr(record, field.name))))
+    facts.add_row("cost", cost)
     tries = plain_table("attempt", "deployment", "lane", "status", "outcome", "first byte", "ms", "tokens in/out")
     for attempt in record.attempts:
         tries.add_row(
@@ -108,6 +117,25 @@ def _tokens(attempts: tuple[AttemptRecord, ...]) -> str:
     told_out = [attempt.output_tokens for attempt in attempts if attempt.output_tokens is not None]
     mark = "~" if any(attempt.estimated for attempt in attempts) else ""
     return f"{mark}{sum(told_in) if told_in else '-'}/{sum(told_out) if told_out else '-'}"
+
+
+def _cost(booked: Booked | None) -> str:
+    """Such as `$0.00132`; `~` before an estimate, `?` where a call has no known price, `-` where none was made."""
+    if booked is None:
+        return "-"
+    if booked.unknown:
+        return f"${_usd(booked)} + ?" if booked.nano else "?"
+    return f"{'~' if booked.estimated else ''}${_usd(booked)}"
+
+
+def _json_cost(booked: Booked | None) -> JsonObject | None:
+    if booked is None:
+        return None
+    return {"usd": _usd(booked), "estimated": booked.estimated, "calls_without_price": booked.unknown}
+
+
+def _usd(booked: Booked) -> str:
+    return plain(Decimal(booked.nano).scaleb(-9))
 
 
 def _or_dash(value: int | None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, NullPool, Row, Select, create_engine, select
 from sqlalchemy.exc import DBAPIError
@@ -20,7 +20,7 @@ from turnout.ledger.location import Location
 from turnout.ledger.opening import require_driver
 from turnout.ledger.record import AttemptRecord, RequestRecord
 from turnout.ledger.rows import from_ms
-from turnout.ledger.tables import attempts, requests
+from turnout.ledger.tables import attempts, postings, requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,29 @@ def list_requests(connection: Connection, wanted: Wanted) -> list[RequestRecord]
     if wanted.failed:
         query = query.where(requests.c.outcome != "ok")
     return _with_attempts(connection, query)
+
+
+class Booked(NamedTuple):
+    """What a request cost, all its calls together."""
+
+    nano: int
+    """Nanodollars, as far as they are known."""
+    estimated: bool
+    unknown: int
+    """Calls whose price is not known."""
+
+
+def costs_of(connection: Connection, ids: Sequence[str]) -> dict[str, Booked]:
+    """What the ledger has of these requests. One without calls, or booked by nobody, is not there."""
+    found: dict[str, Booked] = {}
+    columns = (postings.c.request_id, postings.c.cost_nano, postings.c.estimated)
+    for some in _chunks(list(ids)):
+        for row in connection.execute(select(*columns).where(postings.c.request_id.in_(some))):
+            nano, estimated, unknown = found.get(row.request_id, Booked(0, False, 0))
+            found[row.request_id] = Booked(
+                nano + (row.cost_nano or 0), estimated or bool(row.estimated), unknown + (row.cost_nano is None)
+            )
+    return found
 
 
 _SHORTEST_TAIL = 8
