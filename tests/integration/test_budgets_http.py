@@ -114,6 +114,7 @@ def test_pain_02_the_first_requests_of_an_unknown_user_are_held_too(tmp_path: Pa
         for user in ("alice", None):
             statuses = list(pool.map(lambda _, user=user: _ask(gateway, user=user).status_code, range(30)))
             assert set(statuses) == {200, 429}
+        gateway.requests(wait_for=60)  # answers come a moment before their records
         accounts = {row["subject"]: row for row in gateway.rows("accounts") if row["budget"] == "users"}
 
     assert sorted(str(subject).partition("/")[2] for subject in accounts) == ["(none)", "alice"]
