@@ -43,10 +43,13 @@ per = "route"
 def config_of(double: Double, extra: str = "") -> str:
     """One model behind budgets that have room for everything."""
     text = 'providers_from_environment = false\n[log]\nlevel = "warning"\n[server]\nkeepalive_seconds = 60\n'
-    text += provider("up", double.url + "/v1", extra='models = ["unused"]')
-    text += deployment("m", "up", "echo-1", 'endpoints = ["openai_chat"]\nmax_output = 100')
-    text += MONEY + '\n[local]\nenabled = false\n[[keys]]\nname = "test"\nsecret_env = "TEST_KEY"\n'
+    text += model_of(double) + '\n[local]\nenabled = false\n[[keys]]\nname = "test"\nsecret_env = "TEST_KEY"\n'
     return text + extra
+
+
+def model_of(double: Double) -> str:
+    text = provider("up", double.url + "/v1", extra='models = ["unused"]')
+    return text + deployment("m", "up", "echo-1", 'endpoints = ["openai_chat"]\nmax_output = 100') + MONEY
 
 
 def environ_of(home: Path, **more: str) -> dict[str, str]:

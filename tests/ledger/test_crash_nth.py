@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from crash_world import LOG_HOLDS_POSTGRES, MONEY, Bill, Books, log_holds
+from crash_world import LOG_HOLDS_POSTGRES, Bill, Books, log_holds, model_of
 from ledger_places import Record
 
-from harness import Gateway, deployment, provider, running_gateway
+from harness import Gateway, running_gateway
 from turnout.core.fault_point import arm, disarm
 from turnout.double import Double
 from turnout.ledger.location import Location
@@ -41,11 +41,6 @@ class Nth:
             now = self.left == 0
         if now:
             self.fail()
-
-
-def config(double: Double) -> str:
-    text = provider("up", double.url + "/v1", extra='models = ["unused"]')
-    return text + deployment("m", "up", "echo-1", 'endpoints = ["openai_chat"]\nmax_output = 100') + MONEY
 
 
 def ask(gateway: Gateway, dialect: str, user: str, *, stream: bool) -> httpx.Response:
@@ -130,7 +125,7 @@ def test_f36_sqlite_fails_at_the_nth_step(tmp_path: Path, migrated: Path, kind: 
     shutil.copytree(migrated, home)
     log_holds(home / "turnout.db")
     bill = Bill()
-    with Double(bill) as double, running_gateway(tmp_path, config(double)) as gateway:
+    with Double(bill) as double, running_gateway(tmp_path, model_of(double)) as gateway:
         steps, refused = every_step_fails_once(gateway, bill, Books(Location(directory=home)), fail)
         assert gateway.running.services.writer.lost == 0
     assert steps >= 20 and 5 <= refused < steps
@@ -154,7 +149,7 @@ def test_f36_postgres_loses_the_connection_at_the_nth_step(tmp_path: Path, postg
         connection.execute(LOG_HOLDS_POSTGRES.encode())
     bill = Bill()
     environ = {"TURNOUT_DATABASE_URL": url, "TURNOUT_PEPPER": "p" * 64}
-    with Double(bill) as double, running_gateway(tmp_path, config(double), environ) as gateway:
+    with Double(bill) as double, running_gateway(tmp_path, model_of(double), environ) as gateway:
         steps, refused = every_step_fails_once(gateway, bill, Books(postgres_record.location), fail)
         assert gateway.running.services.writer.lost == 0
     assert steps >= 20 and 5 <= refused < steps

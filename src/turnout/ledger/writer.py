@@ -305,9 +305,10 @@ class Writer:
 
     def _probe(self) -> None:
         try:
-            self._recover()
+            with contextlib.suppress(OSError):  # a spill that can't be read keeps nobody else out
+                self._recover()
             self._transact(lambda store: store.execute(statements.UPSERT_META, ("probe", "1")))
-        except (self._store.errors, OSError):
+        except self._store.errors:
             return  # healthy stays False, and the next probe comes
 
     def _fail(self, entry: _Entry, error: Exception, done: list[_Done]) -> None:
