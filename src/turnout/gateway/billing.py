@@ -100,8 +100,8 @@ class Billing:
         """Sets aside what a call can cost. None where money is switched off."""
         if not self._reloader.current.settings.money.enabled:
             return None
-        now = self._clock.now()
-        accounts = self.budgets.accounts_for(replace(who, route=route.name), now) if self.budgets else ()
+        now, budgets = self._clock.now(), self.budgets  # a reload while the hold is written changes nothing for it
+        accounts = budgets.accounts_for(replace(who, route=route.name), now) if budgets else ()
         held = self._reckon(intake, who, route, deployment, accounts, now, request_id, number)
         try:
             fault_point("hold queued")
@@ -112,7 +112,7 @@ class Billing:
             raise
         if isinstance(answer, Refused):
             self._metrics.refused_by_budget(answer.account.budget)
-            raise exceeded(answer, self.budgets.rules[answer.account.budget], now)
+            raise exceeded(answer, budgets.rules[answer.account.budget], now)
         if answer:
             self._warn(answer)
         return held
