@@ -102,6 +102,8 @@ class Load:
     """Users who got all of an answer."""
     refusals: list[bytes] = field(default_factory=list)
     slowest: float = 0.0
+    padding: str = ""
+    """Makes prompts longer."""
 
     def run(self, url: str, callers: int, times: int) -> None:
         asyncio.run(self._run(url, callers, times))
@@ -120,7 +122,7 @@ class Load:
         """One request on a connection of its own."""
         user = f"u{next(self.numbers)}"
         said: dict[str, Any] = {"model": "m", "user": user, "stream": stream}
-        body = json.dumps({**said, "messages": [{"role": "user", "content": f"i am {user}"}]}).encode()
+        body = json.dumps({**said, "messages": [{"role": "user", "content": f"i am {user}{self.padding}"}]}).encode()
         host, _, port = url.removeprefix("http://").partition(":")
         began = time.monotonic()
         reader, writer = await asyncio.open_connection(host, int(port))

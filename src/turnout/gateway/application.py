@@ -115,6 +115,7 @@ class ModelRequest:
                 await self._record(outlet)
             finally:
                 self._services.traffic.leave(task)
+                self._error = None  # it knows its frames, and they this: the body would stay until a collection
 
     async def _guarded(self, receive: Receive, outlet: Outlet) -> None:
         watch: DisconnectWatch | None = None

@@ -6,7 +6,8 @@ Rules
 2. What is queued while one commit runs goes into the next. Where several callers wait at once, the thread lingers a
    few milliseconds before it commits, so that a busy server pays for a commit per group and not per request.
 3. The queue is bounded. A full queue, a locked, full or read-only disk give StorageUnavailable; `healthy` turns False
-   and turns True again by itself: while it is False the thread tries a real write every `probe_seconds`.
+   and turns True again by itself: while it is False the thread tries a real write every `probe_seconds`, and records
+   and holds are refused at once.
 4. A caller that is cancelled while waiting leaves its record in the queue: it is still written.
 5. What ends calls is never refused: while the database is down it goes to the spill file, and is booked from there
    before anything else once the database is back.
@@ -163,6 +164,11 @@ class Writer:
     def _put(self, job: _Entry | _Command) -> None:
         if self._closing:
             raise StorageUnavailable("The record is closed: this server is shutting down.", retry_after=1.0)
+        if not self.healthy and isinstance(job, _Entry) and not job.postings:
+            # Its caller would wait, and keep what it holds in memory, for a write that is going to fail.
+            raise StorageUnavailable(
+                "The database does not take writes at the moment.", retry_after=2.0, should_retry=True
+            )
         if self._waiting >= self._limits.queue and not (isinstance(job, _Entry) and job.postings):
             raise StorageUnavailable(
                 f"{self._waiting} records wait to be written, which is the most this server keeps: the disk is too"
