@@ -153,29 +153,6 @@ def test_f31_a_database_locked_for_ten_seconds(tmp_path: Path, migrated: Path, f
     other.close()
 
 
-def test_refused_requests_do_not_wait_with_their_bodies(tmp_path: Path, migrated: Path, forks: ForkServer) -> None:
-    """While the file is locked, 2,000 requests of 100 KB are refused, and the process does not keep them until their
-    records could be written."""
-    outage = Outage(tmp_path, tmp_path / "home", migrated, forks)
-    load = outage.load
-    load.padding = " word" * 20_000
-    with Double(outage.bill) as double, outage.gateway(double) as gateway:
-        load.run(gateway.url, 20, 3)
-        with contextlib.closing(sqlite3.connect(tmp_path / "home" / "turnout.db", isolation_level=None)) as other:
-            until(lambda: outage.books.kinds()["settle"] == 60)
-            other.execute("BEGIN EXCLUSIVE")
-            load.run(gateway.url, 1, 1)
-            assert ready(gateway) == 503
-            before = gateway.memory
-            load.run(gateway.url, 20, 100)
-            grown = gateway.memory - before
-            other.execute("ROLLBACK")
-        until(lambda: ready(gateway) == 200)
-    assert load.statuses == {200: 60, 503: 2001}
-    assert grown < 10 << 20, f"grown by {grown} bytes"
-    outage.books.check(outage.bill)
-
-
 class InProcess(Outage):
     """One whose store a test can reach."""
 

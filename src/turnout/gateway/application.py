@@ -115,7 +115,8 @@ class ModelRequest:
                 await self._record(outlet)
             finally:
                 self._services.traffic.leave(task)
-                self._error = None  # it knows its frames, and they this: the body would stay until a collection
+                if self._error is not None:  # its frames know it too: the body would stay until a collection
+                    self._error.__traceback__ = None
 
     async def _guarded(self, receive: Receive, outlet: Outlet) -> None:
         watch: DisconnectWatch | None = None
@@ -172,7 +173,7 @@ class ModelRequest:
             default_model=services.reloader.current.catalogue.default_route,
         )
         self._authorise(principal, intake)
-        if not services.writer.healthy:
+        if not services.writer.healthy and not services.billing.carries_on():
             raise StorageUnavailable(
                 "This server can't write its records at the moment, so it takes no requests.",
                 retry_after=2.0,

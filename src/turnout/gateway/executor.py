@@ -201,6 +201,7 @@ class Execution:
             if held is not None:
                 self.postings.append(posting or services.billing.end(held, attempt.ending(), self.intake))
             self._settle(call, attempt, outcome, problem)
+            problem = None  # it knows this frame: one must not keep the other until a collection
 
     async def _hold(self, candidate: Candidate, call: Call, number: int) -> Held | None:
         """Sets the money aside. Where that fails nothing was tried."""
