@@ -225,6 +225,9 @@ class Attempt:
     def ending(self) -> Ending:
         """What it came to, for the ledger."""
         usage, estimated = self._usage()
+        if self.tally.finished and self._answered:
+            # What is missing in a whole answer is for the ledger to fill, and to tell of.
+            usage, estimated = self.tally.usage or Usage(), False
         billed = usage.input_tokens is not None or usage.output_tokens is not None or self._answered
         own = usage
         if not usage.input_tokens or not usage.output_tokens:
