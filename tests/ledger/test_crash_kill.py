@@ -17,6 +17,7 @@ from fork_server import ForkServer, Order, fork_server
 from turnout.core.fault_point import FaultPoint
 from turnout.double import Double
 from turnout.ledger.location import Location
+from turnout.ledger.spill import read_line
 
 PASSINGS = {"statement": 100, "begin": 16, "commit": 16, "committed": 16, "mid stream": 25}
 """How often a point is passed in a round, about; it is met at one of them."""
@@ -41,6 +42,8 @@ class World:
         self.books = Books(Location(directory=home))
         self.reached: Counter[str] = Counter()
         self.log = folder / "log"
+        self.spilled: set[str] = set()
+        """Requests whose end was safe in the spill file at some time."""
 
     def order(self, **how: object) -> Order:
         return Order(config=str(self.config), environ=self.environ, log=str(self.log), **how)  # type: ignore[arg-type]
@@ -49,21 +52,36 @@ class World:
         """Starts, looks at what the crash before left, and crashes at that point or, where it is not reached, at the
         end of the load."""
         order = self.order(kill=point, passing=passing, away="call sent" if away else "", away_from=4)
+        self.see_spill()
         gateway = self.forks.start(order)
         if gateway.url:
-            self.books.check(self.bill)
+            self.check()
             self.load.run(gateway.url, callers=6, times=1 if away else 2)
         code = gateway.end(signal.SIGALRM)  # as abrupt, and told from the kill that it gave itself
         assert code in (-signal.SIGKILL, -signal.SIGALRM), self.log.read_text()
         self.reached[point] += code == -signal.SIGKILL
 
+    def see_spill(self) -> None:
+        """Nobody runs, so that whole lines are all that counts."""
+        file = self.books.location.directory / "spill.jsonl"
+        lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
+        ends = [end for line in lines for end in read_line(line).postings]
+        self.spilled |= {end.call.request_id for end in ends if end.kind == "settle"}
+
+    def check(self) -> None:
+        """What was in the spill file is booked as what it was, and not as given up."""
+        self.books.check(self.bill)
+        settled = {row[0] for row in self.books.rows("SELECT request_id FROM postings WHERE kind = 'settle'")}
+        assert self.spilled <= settled
+
     def last(self) -> None:
         """A quiet start and end."""
+        self.see_spill()
         gateway = self.forks.start(self.order())
         assert gateway.url, self.log.read_text()
-        self.books.check(self.bill)
+        self.check()
         assert gateway.end() == 0
-        self.books.check(self.bill)
+        self.check()
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +112,7 @@ def test_a_kill_at_any_point_loses_no_call_and_books_none_twice(
             world.round(point, random.randint(1, most), away=spilling)
         world.last()
 
+    assert len(world.spilled) > 20
     assert sum(world.reached.values()) > 100, "in two tests more than 200"
     assert all(world.reached[point] >= 3 for point in get_args(FaultPoint)), world.reached
     kinds = world.books.kinds()
