@@ -68,6 +68,15 @@ def test_json_is_exact_and_adds_up(home):
     assert 0 < Decimal(told["total"]["before"]["cost_usd"]) < Decimal(told["total"]["cost_usd"])
 
 
+def test_days_add_up_to_the_total_where_calls_have_several_tags(home):
+    """A call with two tags is in two lines, and once in its day."""
+    told = json.loads(run(home, *NOVEMBER, "--by", "tag,route", "--json"))
+
+    total = Decimal(told["total"]["cost_usd"])
+    assert sum(Decimal(line["cost_usd"] or 0) for line in told["lines"]) > total
+    assert sum(Decimal(day["cost_usd"]) for day in told["days"]) == total
+
+
 def test_the_table_says_unknown_and_never_zero(home):
     """With the number of calls, the model, and what to do."""
     text = run(home, *NOVEMBER)

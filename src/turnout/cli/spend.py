@@ -152,7 +152,8 @@ def _now(connection: Connection, question: Question) -> tuple[Spending, list[tup
     by_day = Question(period=question.period, by=("day",), where=question.where)
     if not by_day.from_sums:
         return spending(connection, question), []
-    if not question.from_sums or question.by_time:
+    # Groups of tags have a call in each of its tags, so their days would add up to more than there was.
+    if not question.from_sums or question.by_time or "tag" in question.by:
         days = spending(connection, by_day)
         return spending(connection, question), _costs(question.period, days)
     fine = spending(connection, Question(period=question.period, by=("day", *question.by), where=question.where))
@@ -205,6 +206,8 @@ def _draw(connection: Connection, question: Question, path: Path) -> None:
         amounts = series.setdefault(spend_table.printable(name) or "(none)", [NOTHING] * len(days))
         amounts[place[day]] += sums.cost or NOTHING
     title = f"Cost by {first}, {_span(question.period)}"
+    if first == "tag":
+        title += ", a call in each of its tags"
     if found.total.unpriced:
         title += f", without {found.total.unpriced:,} calls whose price is not known"
     stacked_days(path, days, series, title)
