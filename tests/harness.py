@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from turnout.app import Running, Surroundings, gateway
+from turnout.core.clock import Clock, SystemClock
 from turnout.gateway.protocol import with_timeout
 from turnout.serving import listen, url_of
 
@@ -60,8 +61,11 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def running_gateway(tmp_path: Path, config: str, environ: Mapping[str, str] | None = None) -> Iterator[Gateway]:
-    """Serves `config` (TOML; storage, the test key and `[local] enabled = false` are added) until the block ends."""
+def running_gateway(
+    tmp_path: Path, config: str, environ: Mapping[str, str] | None = None, *, clock: Clock | None = None
+) -> Iterator[Gateway]:
+    """Serves `config` (TOML; storage, the test key and `[local] enabled = false` are added) until the block ends, by
+    the machine's clock or another."""
     home = tmp_path / "home"
     file = tmp_path / "turnout.toml"
     text = config
@@ -75,7 +79,7 @@ def running_gateway(tmp_path: Path, config: str, environ: Mapping[str, str] | No
 
     async def main() -> None:
         log = io.StringIO()
-        async with gateway(file, Surroundings(environ=environ, log=log)) as running:
+        async with gateway(file, Surroundings(environ=environ, log=log, clock=clock or SystemClock())) as running:
             listener = listen("127.0.0.1", 0)
             uvicorn_config = uvicorn.Config(
                 running.app,
