@@ -40,6 +40,7 @@ from turnout.ledger.datadir import DataDir, DirLock
 from turnout.ledger.keyring import KeyRing, StaticKey
 from turnout.ledger.keys import KeySpec, list_keys
 from turnout.ledger.keystore import KeyStore
+from turnout.ledger.leases import Leases
 from turnout.ledger.location import location_of
 from turnout.ledger.opening import open_store
 from turnout.ledger.orphans import Presence
@@ -101,7 +102,9 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
             spill=Spill(directory.path / "spill.jsonl"),
         )
         stack.push_async_callback(writer.close)
-        presence = Presence(writer, around.clock, several=location.several)
+        allowance = settings.money.outage_allowance
+        leases = None if allowance is None else Leases(allowance.nanodollars())
+        presence = Presence(writer, around.clock, several=location.several, leases=leases)
         tell_expired(journal, await presence.beat())
         stack.push_async_callback(presence.leave)
         metrics, ratios = Metrics(), LiveRatios()
@@ -167,6 +170,7 @@ async def gateway(config: Path | None, around: Surroundings) -> AsyncGenerator[R
                 metrics=metrics,
                 journal=journal,
                 ratios=ratios,
+                leases=leases,
             ),
             ratios=ratios,
             traffic=Traffic(settings.server.max_requests_in_flight),

@@ -215,6 +215,10 @@ class MoneySettings:
 
     enabled: bool = True
     """Off: nothing is set aside or booked, and no budget holds."""
+    outage_allowance: Money | None = None
+    """What a process may go on spending in each budget while the database is away. None: it stops."""
+    outage_seconds: float = 60.0
+    """For how long."""
     hold_output: int | None = None
     """Output tokens to set aside for a request that names no maximum. None: the model's own maximum."""
 

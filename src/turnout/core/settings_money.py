@@ -28,6 +28,8 @@ def read_money(table: Table) -> MoneySettings:
     """`[money]`."""
     found = MoneySettings(
         enabled=table.flag("enabled", True),
+        outage_allowance=_amount(table, "outage_allowance"),
+        outage_seconds=table.number("outage_seconds", 60.0, least=1, most=86_400),
         hold_output=table.optional_integer("hold_output", least=1, most=_MOST_TOKENS),
     )
     table.done()

@@ -37,9 +37,10 @@ from turnout.gateway.reckoning import (
     most_output,
     service_of,
 )
-from turnout.ledger.bookkeeping import Standing
+from turnout.ledger.bookkeeping import Granted, Standing
 from turnout.ledger.budget_refusal import exceeded
 from turnout.ledger.budgets import Budgets, Who
+from turnout.ledger.leases import Leases
 from turnout.ledger.posting import AccountRef, Call, Hold, Posting, Refused, void
 from turnout.ledger.ratios_live import MEDIA_FLAG, LiveRatios
 from turnout.ledger.writer import Writer
@@ -73,7 +74,10 @@ class Billing:
         metrics: Metrics,
         journal: Journal,
         ratios: LiveRatios | None = None,
+        leases: Leases | None = None,
     ) -> None:
+        self._leases = leases
+        self._away_since: float | None = None
         self._ratios = ratios or LiveRatios()
         self._writer = writer
         self._clock = clock
@@ -82,6 +86,8 @@ class Billing:
         self._journal = journal
         self._settings: Settings | None = None
         self._budgets = Budgets()
+        self._lent: set[tuple[str, int]] = set()
+        """Calls under way that a lease covers."""
         self._told: dict[tuple[str, tuple[str, ...]], float] = {}
         self._warned: set[tuple[str, str, int]] = set()
 
@@ -105,7 +111,7 @@ class Billing:
         held = self._reckon(intake, who, route, deployment, accounts, now, request_id, number)
         try:
             fault_point("hold queued")
-            answer = await self._writer.reserve(held.hold)
+            answer = await self._set_aside(held.hold)
             fault_point("hold committed")
         except asyncio.CancelledError:
             self._writer.post([void(held.hold, now, "never_called")])
@@ -117,8 +123,47 @@ class Billing:
             self._warn(answer)
         return held
 
+    def carries_on(self) -> bool:
+        """Whether calls may be begun though the database is away, as far as leases cover them."""
+        if self._leases is None:
+            return False
+        now = self._clock.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        return now - self._away_since < self._reloader.current.settings.money.outage_seconds
+
+    async def _set_aside(self, hold: Hold) -> Granted | Refused:
+        """The database's answer; where it is away and a lease covers the hold, it is granted."""
+        leases = self._leases
+        if leases is None or hold.amount_nano is None:
+            answer = await self._writer.reserve(hold)
+            assert answer != "lent", "nothing covers it"
+            return answer
+        covered = leases.take(hold) if self._writer.healthy or self.carries_on() else False
+        lent = False
+        try:
+            answer = await self._writer.reserve(hold, covered=covered)
+            lent = answer == "lent"
+        finally:
+            if covered and not lent:
+                leases.give_back(hold, hold.amount_nano)
+        if answer == "lent":
+            self._lent.add((hold.call.request_id, hold.call.number))
+            return ()
+        self._away_since = None
+        leases.note(hold.accounts, hold.call.started_at)
+        return answer
+
     def end(self, held: Held, ending: Ending, intake: Intake) -> Posting:
         """The posting of a call that has ended."""
+        posting = self._posting(held, ending, intake)
+        key = (held.hold.call.request_id, held.hold.call.number)
+        if key in self._lent and self._leases is not None:
+            self._lent.discard(key)
+            self._leases.give_back(held.hold, (held.hold.amount_nano or 0) - (posting.cost_nano or 0))
+        return posting
+
+    def _posting(self, held: Held, ending: Ending, intake: Intake) -> Posting:
         hold, now = held.hold, self._clock.now()
         if not ending.billed:
             return void(hold, now, "not_billed")

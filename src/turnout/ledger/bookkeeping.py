@@ -71,13 +71,46 @@ def book(store: Store, owner: str, postings: Sequence[Posting], holds: Sequence[
         if not isinstance(answer, Refused) and (hold.call.request_id, hold.call.number) not in over
     ]
     execute_rows(store, statements.INSERT_HOLD, [hold_row(hold, owner) for hold in granted])
-    for (budget, subject, opens_ms), each in accounts.items():
+    for key, each in accounts.items():
         if each.changed:
-            store.execute(
-                statements.UPDATE_ACCOUNT,
-                (each.limit, each.held, each.spent, each.over, each.unpriced, budget, subject, opens_ms),
-            )
+            _save(store, key, each)
     return answers
+
+
+def release(store: Store, hold: Hold) -> None:
+    """Takes a lease back: a hold that no call was made for. Once; a second time is nothing."""
+    key = (hold.call.request_id, hold.call.number)
+    if not execute_values(store, statements.DELETE_HOLDS, [key]):
+        return
+    _weigh(store, hold, -(hold.amount_nano or 0))
+
+
+def lend(store: Store, owner: str, hold: Hold) -> None:
+    """Writes down a hold that a lease covered while the database was away. It is not asked whether there is room: the
+    lease was that. Once; a second time is nothing, and so it is after its end."""
+    key = (hold.call.request_id, hold.call.number)
+    known = (
+        store.execute(statements.SELECT_HOLD, key).fetchone()
+        or store.execute(statements.SELECT_POSTING, key).fetchone()
+    )
+    if known is not None:
+        return
+    _weigh(store, hold, hold.amount_nano or 0)
+    execute_rows(store, statements.INSERT_HOLD, [hold_row(hold, owner)])
+
+
+def _weigh(store: Store, hold: Hold, amount: int) -> None:
+    for key, account in _locked(store, (), (hold,)).items():
+        account.held += amount
+        account.settle()
+        _save(store, key, account)
+
+
+def _save(store: Store, key: AccountKey, account: _Account) -> None:
+    store.execute(
+        statements.UPDATE_ACCOUNT,
+        (account.limit, account.held, account.spent, account.over, account.unpriced, *key),
+    )
 
 
 # ---- accounts ------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from turnout.core.clock import Clock
 from turnout.core.errors import StorageUnavailable
 from turnout.core.fault_point import fault_point
 from turnout.ledger import statements
-from turnout.ledger.bookkeeping import book
-from turnout.ledger.posting_rows import expiry_of
+from turnout.ledger.bookkeeping import book, release
+from turnout.ledger.leases import Leases
+from turnout.ledger.posting import LEASE
+from turnout.ledger.posting_rows import expiry_of, hold_of
 from turnout.ledger.rows import to_ms
 from turnout.ledger.store import Store
 from turnout.ledger.writer import Writer
@@ -29,13 +31,14 @@ _EXCLUSIVE = timedelta(days=-1)
 class Presence:
     """This process among those that write the same record: says that it lives, and gives up what the dead held."""
 
-    def __init__(self, writer: Writer, clock: Clock, *, several: bool) -> None:
+    def __init__(self, writer: Writer, clock: Clock, *, several: bool, leases: Leases | None = None) -> None:
         """`several`: other processes may live too. Else every other one is dead: this one has the directory's lock."""
         self._writer = writer
         self._clock = clock
         self._patience = timedelta(seconds=DEAD_SECONDS) if several else _EXCLUSIVE
         self._started = clock.now()
         self.several = several
+        self._leases = leases
 
     async def beat(self) -> int:
         """Says that it lives, and ends what nobody else will. Returns how many holds it gave up. Raises
@@ -45,11 +48,15 @@ class Presence:
         ended = 0
         while more := await self._writer.run(lambda store: give_up(store, owner, now, now - self._patience)):
             ended += more
+        if self._leases is not None:
+            await self._leases.renew(self._writer, now)
         return ended
 
     async def leave(self) -> None:
         """This process ends. Its holds are all ended by now; should one be left, the next process gives it up."""
         owner = self._writer.owner
+        if self._leases is not None:
+            await self._leases.release_all(self._writer)
         with contextlib.suppress(StorageUnavailable):
             await self._writer.run(lambda store: leave(store, owner))
 
@@ -70,5 +77,10 @@ def give_up(store: Store, owner: str, now: datetime, dead_before: datetime) -> i
     rows = store.execute(statements.SELECT_ORPHANS, (owner, to_ms(dead_before), to_ms(now), _CHUNK)).fetchall()
     if rows:
         fault_point("give up")
-        book(store, owner, [expiry_of(row, now) for row in rows], [])
+    calls = [row for row in rows if not str(row[0]).startswith(LEASE)]
+    if calls:
+        book(store, owner, [expiry_of(row, now) for row in calls], [])
+    for row in rows:
+        if str(row[0]).startswith(LEASE):
+            release(store, hold_of(row))
     return len(rows)

@@ -18,6 +18,9 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["settle", "void", "expire", "correct"]
 
+LEASE = "lease_"
+"""How the request ids of leases begin (`leases`): holds that no call is made for, and that no posting ends."""
+
 
 class AccountRef(NamedTuple):
     """A budget of one subject in one window."""

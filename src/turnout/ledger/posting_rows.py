@@ -45,9 +45,9 @@ def hold_row(hold: Hold, owner: str) -> Row:
     )
 
 
-def expiry_of(row: Sequence[object], now: datetime) -> Posting:
-    """The posting that gives a hold up: what is certain to be lost is its cost. `row` is in INSERT_HOLD's order."""
-    request_id, number, _, started_ms, _, held, sunk, accounts, detail = row
+def hold_of(row: Sequence[object]) -> Hold:
+    """The hold that a row was made of, in INSERT_HOLD's order, with what bookkeeping needs of its accounts."""
+    request_id, number, _, started_ms, expires_ms, held, sunk, accounts, detail = row
     key_id, team, end_user, tags, route, deployment, provider, model, channel = orjson.loads(str(detail))
     call = Call(
         request_id=str(request_id),
@@ -63,15 +63,27 @@ def expiry_of(row: Sequence[object], now: datetime) -> Posting:
         channel=channel,
         started_at=from_ms(cast(int, started_ms)),
     )
-    return Posting(
+    return Hold(
         call=call,
+        expires_at=from_ms(cast(int, expires_ms)),
+        amount_nano=cast("int | None", held),
+        sunk_nano=cast("int | None", sunk),
+        accounts=_refs(str(accounts)),
+    )
+
+
+def expiry_of(row: Sequence[object], now: datetime) -> Posting:
+    """The posting that gives a hold up: what is certain to be lost is its cost. `row` is in INSERT_HOLD's order."""
+    hold = hold_of(row)
+    return Posting(
+        call=hold.call,
         kind="expire",
         posted_at=now,
-        held_nano=cast("int | None", held),
-        cost_nano=cast("int | None", sunk),
+        held_nano=hold.amount_nano,
+        cost_nano=hold.sunk_nano,
         estimated=True,
         flags=("never_ended",),
-        accounts=_refs(str(accounts)),
+        accounts=hold.accounts,
     )
 
 

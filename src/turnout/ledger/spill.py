@@ -22,8 +22,8 @@ from typing import cast
 import orjson
 
 from turnout.core.fault_point import fault_point
-from turnout.ledger.posting import Posting
-from turnout.ledger.posting_rows import posting_of, posting_row
+from turnout.ledger.posting import Hold, Posting
+from turnout.ledger.posting_rows import hold_of, hold_row, posting_of, posting_row
 from turnout.ledger.record import RequestRecord
 from turnout.ledger.rows import Row, attempt_row, request_row
 
@@ -38,6 +38,8 @@ class Spilled:
     requests: Sequence[Row]
     attempts: Sequence[Row]
     postings: Sequence[Posting]
+    holds: Sequence[tuple[str, Hold]] = ()
+    """Holds that a lease covered, with the process that made them."""
 
 
 class Spill:
@@ -59,18 +61,28 @@ class Spill:
         except TypeError:  # a number of more than 64 bits: no database would take it
             self.lost += 1
             return
+        self._keep(line)
+
+    def lend(self, hold: Hold, owner: str) -> bool:
+        """Keeps a hold that a lease covers. True when it is on disk: then its call may be made."""
+        kept = self._keep(orjson.dumps(([], [], [], [hold_row(hold, owner)])))
+        return kept or self.path is None
+
+    def _keep(self, line: bytes) -> bool:
         self.waiting += 1
         try:
             if self.path is None:
                 raise OSError("there is no file")
             _append(self.path, [*self._memory, line])
             self._memory.clear()
+            return True
         except OSError:
             self._memory.append(line)
             if len(self._memory) > MOST_IN_MEMORY:
                 del self._memory[0]
                 self.lost += 1
                 self.waiting -= 1
+            return False
 
     @contextlib.contextmanager
     def emptying(self) -> Generator[list[bytes]]:
@@ -109,8 +121,9 @@ class Spill:
 
 def read_line(line: bytes) -> Spilled:
     """What a line says. Raises ValueError, TypeError or LookupError where it is none of ours."""
-    requests, attempts, postings = cast("tuple[list[Row], list[Row], list[Row]]", orjson.loads(line))
-    return Spilled(requests, attempts, [posting_of(row) for row in postings])
+    requests, attempts, postings, *more = cast("list[list[Row]]", orjson.loads(line))
+    holds = [(str(row[2]), hold_of(row)) for row in (more[0] if more else ())]
+    return Spilled(requests, attempts, [posting_of(row) for row in postings], holds)
 
 
 def _line(record: RequestRecord | None, postings: Sequence[Posting]) -> bytes:

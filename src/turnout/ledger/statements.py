@@ -116,6 +116,9 @@ INSERT_HOLD = (
 )
 """Money set aside for a call."""
 
+SELECT_HOLD = "SELECT owner FROM holds WHERE request_id = ? AND number = ?"
+"""Whether a hold is open."""
+
 DELETE_HOLDS = "DELETE FROM holds WHERE (request_id, number) IN (VALUES (?, ?)) RETURNING request_id, number"
 """Ends holds. Who gets a row back is the one who ended it."""
 

@@ -25,12 +25,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from turnout.core.errors import StorageUnavailable, TurnoutError
 from turnout.core.fault_point import fault_point
 from turnout.ledger import statements
-from turnout.ledger.bookkeeping import Granted, book
+from turnout.ledger.bookkeeping import Granted, book, lend
 from turnout.ledger.posting import Hold, Posting, Refused, void
 from turnout.ledger.record import RequestRecord
 from turnout.ledger.rows import Row, attempt_row, request_row
@@ -61,7 +61,7 @@ class WriterLimits:
 class _Entry:
     """Rows to write together with others' in one commit, and who waits for it."""
 
-    __slots__ = ("future", "hold", "postings", "record")
+    __slots__ = ("covered", "future", "hold", "postings", "record")
 
     def __init__(
         self,
@@ -70,7 +70,9 @@ class _Entry:
         record: RequestRecord | None = None,
         postings: Sequence[Posting] = (),
         hold: Hold | None = None,
+        covered: bool = False,
     ) -> None:
+        self.covered = covered
         self.future = future
         self.record = record
         self.postings = postings
@@ -133,10 +135,14 @@ class Writer:
         self._put(_Entry(future, record=record, postings=postings))
         await future
 
-    async def reserve(self, hold: Hold) -> Granted | Refused:
-        """Sets money aside, or says which budget has no room. Raises StorageUnavailable: then no call may be made."""
-        future: asyncio.Future[Granted | Refused] = self._loop.create_future()
-        self._put(_Entry(future, hold=hold))
+    async def reserve(self, hold: Hold, *, covered: bool = False) -> Granted | Refused | Literal["lent"]:
+        """Sets money aside, or says which budget has no room. Raises StorageUnavailable: then no call may be made.
+
+        `covered`: a lease has room for it. Then the call may be made while the database is away: "lent", and the hold
+        is in the spill file.
+        """
+        future: asyncio.Future[Granted | Refused | Literal["lent"]] = self._loop.create_future()
+        self._put(_Entry(future, hold=hold, covered=covered))
         return await future
 
     def post(self, postings: Sequence[Posting]) -> None:
@@ -164,7 +170,7 @@ class Writer:
     def _put(self, job: _Entry | _Command) -> None:
         if self._closing:
             raise StorageUnavailable("The record is closed: this server is shutting down.", retry_after=1.0)
-        if not self.healthy and isinstance(job, _Entry) and not job.postings:
+        if not self.healthy and isinstance(job, _Entry) and not (job.postings or job.covered):
             # Its caller would wait, and keep what it holds in memory, for a write that is going to fail.
             raise StorageUnavailable(
                 "The database does not take writes at the moment.", retry_after=2.0, should_retry=True
@@ -265,7 +271,7 @@ class Writer:
             spilled = read_line(line)
         except (ValueError, TypeError, LookupError):
             return False
-        for each in (spilled, Spilled((), (), spilled.postings)):
+        for each in (spilled, Spilled((), (), spilled.postings, spilled.holds)):
             try:
                 self._transact(lambda store, each=each: _write_spilled(store, self.owner, each))
             except Exception as error:
@@ -322,6 +328,9 @@ class Writer:
             self._spill.keep(entry.record, entry.postings)
             done.append((entry.future, None, None))
             return
+        if entry.hold is not None and entry.covered and self._spill.lend(entry.hold, self.owner):
+            done.append((entry.future, "lent", None))
+            return
         if entry.hold is not None:  # whether it was committed may not be known: then this takes it back
             self._spill.keep(None, [void(entry.hold)])
         # One error each: raising the same one in many tasks would mix up their tracebacks.
@@ -358,6 +367,8 @@ def _write(store: Store, owner: str, entries: Sequence[_Entry]) -> list[Granted 
 
 def _write_spilled(store: Store, owner: str, line: Spilled) -> None:
     _write_records(store, line.requests, line.attempts)
+    for lender, hold in line.holds:
+        lend(store, lender, hold)
     book(store, owner, line.postings, [])
 
 
