@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import signal
 
 import click
 
@@ -16,16 +16,16 @@ from turnout.double.server import Double
 def serve(host: str, port: int) -> None:
     """Serves an echo model in the OpenAI, Anthropic and Gemini dialects. A model called `fail-500`, `fail-429`,
     `fail-cut`, `fail-stall`, `fail-reset`, `fail-empty` or `fail-html` fails in that way."""
-    try:
-        asyncio.run(_serve(host, port))
-    except KeyboardInterrupt:
-        sys.exit(0)
+    asyncio.run(_serve(host, port))
 
 
 async def _serve(host: str, port: int) -> None:
     async with Double(host=host, port=port) as double:
         click.echo(f"The double answers on {double.url}")
-        await asyncio.Event().wait()
+        stop = asyncio.Event()
+        for each in (signal.SIGINT, signal.SIGTERM):  # a shell starts what is in its background with SIGINT ignored
+            asyncio.get_running_loop().add_signal_handler(each, stop.set)
+        await stop.wait()
 
 
 if __name__ == "__main__":
