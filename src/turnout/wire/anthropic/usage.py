@@ -33,10 +33,12 @@ def parse_usage(raw: Json) -> Usage | None:
     hour = _inside(raw, "cache_creation", "ephemeral_1h_input_tokens")
     minutes = _inside(raw, "cache_creation", "ephemeral_5m_input_tokens")
     written = count(raw.get("cache_creation_input_tokens"))
+    parts = (hour or 0) + (minutes or 0)
     if written is None and (hour is not None or minutes is not None):
-        written = (hour or 0) + (minutes or 0)
+        written = parts
     return Usage(
-        input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
+        # Where the writes' parts are more than their sum, each of them stands beside the fresh tokens all the same.
+        input_tokens=None if fresh is None else fresh + (read or 0) + max(written or 0, parts),
         cached_tokens=read,
         cache_write_tokens=written,
         cache_write_1h_tokens=hour,
