@@ -35,6 +35,8 @@ from turnout.gateway.reckoning import (
     counted,
     key_of,
     most_output,
+    names_cache_control,
+    served,
     service_of,
 )
 from turnout.ledger.bookkeeping import Granted, Standing
@@ -170,7 +172,7 @@ class Billing:
         usage, book, at = ending.usage, held.catalogue.prices, hold.call.started_at
         counts, flags, estimated = counted(ending, intake.features.operation)
         said = Words(tier=usage.service_tier, speed=usage.speed, geo=usage.inference_geo)
-        bought, assumed = service_of(book, held.deployment, said, held.asked, at)
+        bought, assumed = served(book, held.deployment, said, held.asked, at)
         cost = cost_of(book, counts, held.deployment, bought, at)
         row, amount, region = "", hold.amount_nano, bought.region or ""
         if isinstance(cost, UnknownPrice):
@@ -266,7 +268,7 @@ class Billing:
             now,
             input_tokens=tokens,
             max_output=most_output(intake, deployment, self._reloader.current.settings.money.hold_output),
-            writes_cache=deployment.provider.preset != "anthropic" or b'"cache_control"' in intake.raw,
+            writes_cache=deployment.provider.preset != "anthropic" or names_cache_control(intake.raw),
         )
         return most, prompt_cost(catalogue.prices, key, now, tokens)
 

@@ -5,6 +5,7 @@ Counts are the provider's where it gave any that can be true, else our own. What
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -16,12 +17,14 @@ from turnout.catalogue.tariff import SELF_HOSTED, PriceBook, PriceKey, Tier, Unk
 from turnout.catalogue.usage_classes import MOST_TOKENS, billable
 from turnout.catalogue.whole_prices import Nano, price_nano
 from turnout.gateway.intake import Intake
+from turnout.wire.counts import MAX_TOKENS
 from turnout.wire.neutral import Usage
 from turnout.wire.odd_counts import odd_counts
 
 UNKNOWN_OUTPUT = 32_768
 """Output tokens to set aside where neither the request nor the catalogue knows a maximum."""
 _MOST_FLAGS = 8
+_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 _USUAL = service()
 
 
@@ -69,6 +72,8 @@ def asked_words(intake: Intake) -> Words:
     """What a request asks of the service."""
     body = intake.body
     tier, speed, geo = intake.request.service_tier, body.get("speed"), body.get("inference_geo")
+    if tier == "batch":
+        tier = None  # what is answered at once is no batch: a provider that does not refuse the word does not hear it
     if tier is None and speed is None and geo is None:
         return NO_WORDS
     return Words(tier=tier, speed=speed if isinstance(speed, str) else None, geo=geo if isinstance(geo, str) else None)
@@ -104,6 +109,18 @@ def service_of(
     if not isinstance(rows, UnknownPrice) or rows.reason is not Unknown.KEY:
         return bought, False
     return service(said=said, asked=asked._replace(tier=None)), True
+
+
+def served(book: PriceBook, deployment: Deployment, said: Words, asked: Words, at: datetime) -> tuple[Service, bool]:
+    """As `service_of`, of an answer. Words of the request that nothing is sold by, and that the answer does not repeat,
+    were not heard: else a caller could keep what it costs out of the books by a word that it made up."""
+    bought, assumed = service_of(book, deployment, said, asked, at)
+    if assumed or asked is NO_WORDS:
+        return bought, assumed
+    key, usual = key_of(deployment, bought), service(said=said)
+    rows = None if key is None else book.in_force(key, at)
+    unsold = key is None or (isinstance(rows, UnknownPrice) and rows.reason is Unknown.KEY)
+    return (usual, True) if unsold and usual.tier is not None and usual != bought else (bought, False)
 
 
 def counted(ending: Ending, operation: str) -> Counted:
@@ -157,6 +174,11 @@ def _repaired(usage: Usage, given: int, output: int, flags: list[str], *, estima
     return Counted(counts, flags + sorted(flag.value for flag in tokens.flags), estimated)
 
 
+def names_cache_control(raw: bytes) -> bool:
+    """Whether a body may ask for a cache to be written. No serialiser escapes letters: who does hides a name."""
+    return b'"cache_control"' in raw or _ESCAPED_LETTER.search(raw) is not None
+
+
 def most_output(intake: Intake, deployment: Deployment, usual: int | None) -> int:
     """Output tokens that an answer can have, all choices together. `usual`: for a request that names no maximum."""
     features = intake.features
@@ -166,6 +188,22 @@ def most_output(intake: Intake, deployment: Deployment, usual: int | None) -> in
     if room is None and deployment.context is not None:
         room = max(deployment.context - features.input_tokens, 1)
     asked = features.max_output or usual
+    other = intake.body.get("max_tokens")  # beside `max_completion_tokens`, and the server chooses between them
+    if asked is not None and type(other) is int:
+        asked = max(asked, other)
     if asked is not None and room is not None:
         asked = min(asked, room)
-    return (asked or room or UNKNOWN_OUTPUT) * intake.request.choices
+    return min((asked or room or UNKNOWN_OUTPUT) * _answers(intake), MAX_TOKENS)
+
+
+def _answers(intake: Intake) -> int:
+    """How many answers are written for a request, and paid for."""
+    choices = intake.request.choices
+    if intake.features.operation != "completion":
+        return choices
+    best, prompts = intake.body.get("best_of"), intake.body.get("prompt")
+    if type(best) is int:
+        choices = max(choices, best)  # all are written, and the best of them sent
+    # A list of whole numbers is one prompt, written in tokens.
+    several = isinstance(prompts, list) and not all(type(each) is int for each in prompts)
+    return choices * len(prompts) if several and isinstance(prompts, list) else choices
