@@ -24,8 +24,8 @@ PASSINGS = {"statement": 100, "begin": 16, "commit": 16, "committed": 16, "mid s
 USUAL = 6
 AT_START = ("recovery", "recovered", "give up")
 """Points that are met only after another crash."""
-ROUNDS = 7
-"""At each point, in each of the two tests: with those that prepare another, more than 150."""
+ROUNDS = 6
+"""At each point, in each of the two tests: with those that prepare another, more than 100."""
 
 
 class World:
