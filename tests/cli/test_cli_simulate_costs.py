@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from planning.recorded_traffic import MONDAY, call, stored
+from planning.recorded_traffic import MONDAY, call, given_up, stored
 from turnout.cli.main import main
 
 LINE = "1M calls/day, 1000 in, 500 out"
@@ -172,6 +172,19 @@ def test_traffic_is_re_priced_line_by_line(data: Path) -> None:
     assert (total["group"], total["calls"], total["recorded_usd"]) == ("total", 20, "0.3833")
     assert total["usd"] == "0.00945"  # 19 calls at 0.00045 and one at 0.0009
     assert [each["group"] for each in report["sums"]] == ["chat", "code", "total"]
+
+
+def test_a_recorded_cost_that_is_not_known_is_never_nothing(tmp_path: Path) -> None:
+    """Neither in the table nor for machines; beside an amount it is told."""
+    calls = [call(1, MONDAY, "nobody/unknown"), call(2, MONDAY, "nobody/unknown", route="mixed")]
+    home = stored(tmp_path / "data", [*calls, given_up(3, MONDAY, 5_000_000), given_up(4, MONDAY, 5_000_000)])
+    asked = ("traffic", "--data-dir", str(home), *PERIOD, "--to", "deepseek-v4-flash")
+    lines = {line.split()[0]: line for line in _run(*asked).stdout.splitlines() if "unpriced" in line}
+    rows = {row["group"]: row for row in json.loads(_run(*asked, "--json").stdout)["sums"]}
+
+    assert "not known" in lines["mixed"] and "$0.00 " not in lines["mixed"]
+    assert "$0.01 + ?" in lines["chat"]
+    assert (rows["mixed"]["recorded_usd"], rows["mixed"]["calls_without_recorded_cost"]) == (None, 1)
 
 
 def test_traffic_of_an_empty_period_is_said_to_be_none(data: Path) -> None:

@@ -28,7 +28,7 @@ _NANO = 10**9
 _TOTAL = "total"
 _FIELDS = (
     *("group", "target", "standing", "calls", "recorded_usd", "usd", "difference_usd", "difference_share"),
-    *("calls_without_price", "recorded_usd_without_price"),
+    *("calls_without_price", "recorded_usd_without_price", "calls_without_recorded_cost"),
 )
 
 
@@ -62,6 +62,18 @@ class TrafficReport:
 
 def _recorded(found: Sum) -> int:
     return found.recorded_nano + found.unknown_nano
+
+
+def _is_recorded(found: Sum) -> bool:
+    """Whether anything is known of what the calls cost. Of no calls: nothing, which is known."""
+    return not found.unrecorded or found.unrecorded < found.calls + found.unknown
+
+
+def _recorded_text(found: Sum) -> str:
+    """What is not known is not $0, and not left out of a sum without a word."""
+    if not _is_recorded(found):
+        return "not known"
+    return dollars(Fraction(_recorded(found), _NANO)) + (" + ?" if found.unrecorded else "")
 
 
 def show_traffic(report: TrafficReport, form: Format) -> None:
@@ -104,18 +116,20 @@ def _rows(report: TrafficReport) -> Iterator[JsonObject]:
 
 def _row(report: TrafficReport, name: str, label: str, standing: Standing, found: Sum) -> JsonObject:
     cost, recorded = report.cost(found), Fraction(found.recorded_nano, _NANO)
+    known = _is_recorded(found)
     comparable = standing != "unpriced" and found.calls > 0
     return {
         "group": name,
         "target": label,
         "standing": standing,
         "calls": found.calls,
-        "recorded_usd": exact(recorded),
+        "recorded_usd": exact(recorded) if known else None,
         "usd": exact(cost) if found.calls else None,
         "difference_usd": exact(cost - recorded) if comparable else None,
         "difference_share": share_text((cost - recorded) / recorded) if comparable and recorded else None,
         "calls_without_price": found.unknown,
-        "recorded_usd_without_price": exact(Fraction(found.unknown_nano, _NANO)),
+        "recorded_usd_without_price": exact(Fraction(found.unknown_nano, _NANO)) if known else None,
+        "calls_without_recorded_cost": found.unrecorded,
     }
 
 
@@ -158,7 +172,7 @@ def _table(report: TrafficReport, title: str, kinds: tuple[Standing, ...], lines
 
 def _cells(report: TrafficReport, found: Iterable[Sum | None], standing: Standing) -> list[str]:
     sums = [each for each in found if each is not None]
-    cells = [f"{sums[0].calls + sums[0].unknown:,}", dollars(Fraction(_recorded(sums[0]), _NANO))]
+    cells = [f"{sums[0].calls + sums[0].unknown:,}", _recorded_text(sums[0])]
     for each in sums:
         if not each.calls:
             cells += ["not known", "-"]

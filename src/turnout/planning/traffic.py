@@ -78,11 +78,13 @@ class Question:
 class Sum:
     """Calls of one group, target and standing. Mutable: millions of calls are added to it."""
 
-    __slots__ = ("calls", "cheap_nano", "nano", "reasons", "recorded_nano", "unknown", "unknown_nano")
+    __slots__ = ("calls", "cheap_nano", "nano", "reasons", "recorded_nano", "unknown", "unknown_nano", "unrecorded")
 
     def __init__(self) -> None:
         self.calls = self.recorded_nano = self.nano = self.cheap_nano = 0
         self.unknown = self.unknown_nano = 0
+        self.unrecorded = 0
+        """Of all, priced here or not: calls that were recorded at no cost at all, because it was not known."""
         self.reasons: dict[str, int] = {}
 
     def shifted(self, share: Fraction) -> Fraction:
@@ -97,7 +99,7 @@ class Sum:
 
     def add(self, other: Sum) -> None:
         """Takes another sum in."""
-        for name in ("calls", "recorded_nano", "nano", "cheap_nano", "unknown", "unknown_nano"):
+        for name in ("calls", "recorded_nano", "nano", "cheap_nano", "unknown", "unknown_nano", "unrecorded"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for reason, calls in other.reasons.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + calls
@@ -150,6 +152,9 @@ class Repricer:
             if places is None:
                 places = sums[group, standing] = [Sum() for _ in targets]
             recorded = cost or 0
+            if cost is None:
+                for into in places:
+                    into.unrecorded += 1
             if not row and not any(counts):
                 targets = [_GIVEN_UP] * len(targets)
             for quote, into in zip(targets, places, strict=True):
