@@ -7,8 +7,10 @@ a child can kill itself at the n-th passing of a point, or find its database awa
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
+import select
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +21,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 NEVER = 10**9
+_START_SECONDS = 20.0
+_PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of Linux's prctl."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +80,11 @@ class ForkServer:
     def close(self) -> None:
         assert self._child.stdin is not None and self._child.stdout is not None
         self._child.stdin.close()
-        self._child.wait(20)
+        try:
+            self._child.wait(5)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait(5)
         self._child.stdout.close()
 
 
@@ -189,6 +198,7 @@ def _fork(order: Order) -> dict[str, object]:
         code = 70
         try:
             os.close(hear)
+            ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)  # a test that fails leaves nothing behind
             null = os.open("/dev/null", os.O_RDWR)
             os.dup2(null, 0)
             os.dup2(null, 1)
@@ -196,6 +206,8 @@ def _fork(order: Order) -> dict[str, object]:
         finally:
             os._exit(code)
     os.close(tell)
+    if not select.select([hear], [], [], _START_SECONDS)[0]:
+        os.kill(pid, signal.SIGKILL)
     url = os.read(hear, 200).decode()
     os.close(hear)
     return {"pid": pid, "url": url}

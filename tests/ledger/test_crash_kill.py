@@ -112,8 +112,8 @@ def test_a_kill_at_any_point_loses_no_call_and_books_none_twice(
             world.round(point, random.randint(1, most), away=spilling)
         world.last()
 
-    assert len(world.spilled) > 20
+    assert len(world.spilled) > 10
     assert sum(world.reached.values()) > 100, "in two tests more than 200"
     assert all(world.reached[point] >= 3 for point in get_args(FaultPoint)), world.reached
     kinds = world.books.kinds()
-    assert kinds["settle"] > 100 and kinds["expire"] > 50, kinds
+    assert kinds["settle"] > 40 and kinds["expire"] > 50, kinds

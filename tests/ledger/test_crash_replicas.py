@@ -87,9 +87,9 @@ def test_the_replica_that_lives_ends_what_the_killed_one_held(
         assert survivor.end() == 0
         replicas.books.check(bill)
 
-    assert sum(reached.values()) >= 20 and len(+reached) >= 10, reached
+    assert sum(reached.values()) >= 20 and len(+reached) >= 9, reached
     kinds = replicas.books.kinds()
-    assert kinds["settle"] > 100 and kinds["expire"] > 10, kinds
+    assert kinds["settle"] > 50 and kinds["expire"] > 5, kinds
 
 
 def test_f41_a_frozen_replica_that_comes_back_corrects_what_was_given_up(
