@@ -66,7 +66,7 @@ class Verdict(BaseModel):
 
 TOKENS = Tokens(input=100, cached=40, cache_write=20, output=30, reasoning=12)
 SAME = {"chat": "chat", "responses": "responses", "messages": "anthropic"}
-NOT_TOLD = {"anthropic": {"reasoning"}, "gemini": {"cache_write"}}
+NOT_TOLD = {"gemini": {"cache_write"}}
 """What the double's answers in a dialect do not report: Gemini bills its cache otherwise."""
 
 
