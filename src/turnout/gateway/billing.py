@@ -40,7 +40,7 @@ from turnout.gateway.reckoning import (
     service_of,
 )
 from turnout.ledger.bookkeeping import Granted, Standing
-from turnout.ledger.budget_refusal import exceeded
+from turnout.ledger.budget_refusal import exceeded, money, shown
 from turnout.ledger.budgets import Budgets, Who
 from turnout.ledger.leases import Leases
 from turnout.ledger.posting import AccountRef, Call, Hold, Posting, Refused, void
@@ -302,7 +302,7 @@ class Billing:
                     "budget past its soft limit",
                     budget=ref.budget,
                     subject=ref.subject,
-                    spent_usd=standing.spent_nano / 1e9,
+                    spent=shown(money(standing.spent_nano)),
                 )
 
     # ---- after the call --------------------------------------------------------------------
