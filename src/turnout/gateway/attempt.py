@@ -258,7 +258,7 @@ class Attempt:
     def _own(self) -> Usage:
         """Our counts of what was sent and seen. Of several choices only the first was read."""
         own = self.tally.estimated_usage(self.intake.features.input_tokens)
-        choices = self.intake.request.choices if self.prepared.lane != "translated" else 1
+        choices = self.intake.request.charged_answers if self.prepared.lane != "translated" else 1
         return own if choices == 1 else replace(own, output_tokens=(own.output_tokens or 0) * choices)
 
     @property

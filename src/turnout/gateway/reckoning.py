@@ -198,7 +198,7 @@ def most_output(intake: Intake, deployment: Deployment, usual: int | None) -> in
 
 def _answers(intake: Intake) -> int:
     """How many answers are written for a request, and paid for."""
-    choices = intake.request.choices
+    choices = intake.request.charged_answers
     if intake.features.operation != "completion":
         return choices
     best, prompts = intake.body.get("best_of"), intake.body.get("prompt")

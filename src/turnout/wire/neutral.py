@@ -204,6 +204,9 @@ class Request:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     choices: int = 1
+    answers: int | None = None
+    """Texts that are written and charged for, where they are more than `choices`: for several prompts, or to take the
+    best of them."""
     logprobs: bool = False
     top_logprobs: int | None = None
     logit_bias: JsonMap | None = None
@@ -223,6 +226,11 @@ class Request:
     extra: JsonMap = field(default_factory=lambda: _EMPTY)
     """Top-level fields that the neutral form does not know, by their name in the caller's dialect. They travel only
     to a target of the same dialect; elsewhere each is refused or dropped as the route says."""
+
+    @property
+    def charged_answers(self) -> int:
+        """Texts that are written and charged for."""
+        return self.answers or self.choices
 
     def custom_tools(self) -> frozenset[str]:
         """Names of the free-form tools: a call of one that was bridged as a function is unwrapped for the caller."""

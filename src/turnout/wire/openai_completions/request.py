@@ -33,6 +33,7 @@ def parse_request(body: JsonObject) -> Request:
         temperature=fields.optional_number(body, "temperature", least=0, most=2),
         top_p=fields.optional_number(body, "top_p", least=0, most=1),
         choices=fields.optional_int(body, "n", least=1) or 1,
+        answers=_answers(body),
         stream=bool(fields.optional_flag(body, "stream")),
         stream_usage=bool(fields.optional_flag(options, "include_usage", "stream_options.")),
         logprobs=fields.optional_int(body, "logprobs", least=0) is not None,
@@ -44,6 +45,15 @@ def parse_request(body: JsonObject) -> Request:
         user=fields.optional_text(body, "user"),
         extra=extra,
     )
+
+
+def _answers(body: JsonObject) -> int:
+    """Texts that are written and charged for: for each prompt the best of several, or several."""
+    n, best = fields.optional_int(body, "n", least=1) or 1, body.get("best_of")
+    prompt = body.get("prompt")
+    # An array of numbers is one prompt in tokens.
+    prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
+    return max(n, best if isinstance(best, int) else 1) * prompts
 
 
 def _prompt(prompt: Json) -> Part:
