@@ -7,7 +7,9 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -16,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from harness import Gateway, running_gateway
 from turnout.cli.budgets import COLUMNS, budgets
+from turnout.cli.main import main
 from turnout.ledger.database import open_database
 from turnout.ledger.datadir import DataDir
 
@@ -72,7 +75,7 @@ def test_budgets_are_corrected_and_listed_without_a_server(home: Path) -> None:
         ("team", "search", "9", 90),
     ]
     assert listed[2] | {"opens_at": "", "resets_at": ""} == {
-        "budget": "team", "per": "team", "subject": "search", "window": "month", "zone": "Europe/Berlin",
+        "budget": "team", "per": "team", "subject": "search", "key_name": None, "window": "month", "zone": "Europe/Berlin",
         "opens_at": "", "resets_at": "", "limit": "10", "soft": "8", "spent": "9", "held": "0", "left": "1",
         "percent": 90, "over": "0", "unpriced": 0,
     }  # fmt: skip
@@ -84,7 +87,26 @@ def test_the_list_is_for_people_too(home: Path) -> None:
 
     assert shown[0].split() == "budget subject window limit spent held left % used resets".split()
     assert shown[2].split() == "all/of.it total $100.00 $0.00 $0.00 $100.00 0 .......... never".split()
-    assert shown[4].split()[:-1] == "team search month $10.00 $9.25 $0.00 $0.75 92 #########.".split()
+    assert shown[4].endswith(" 00:00 Europe/Berlin")
+    assert shown[4].split()[:-3] == "team search month $10.00 $9.25 $0.00 $0.75 92 #########.".split()
+
+
+def test_a_key_is_named_and_who_is_no_longer_meant_is_not_listed(home: Path) -> None:
+    """The name of a key beside its id; a team that was taken out of `match` since is gone."""
+    config = home / "turnout.toml"
+    config.write_text(config.read_text() + '\n[budgets.keys]\nlimit = "1"\nper = "key"\nwindow = "total"\n')
+    made = CliRunner().invoke(main, ["keys", "create", "nightly", "--config", str(config), "--json"])
+    key_id = json.loads(made.stdout)["id"]
+    with closing(sqlite3.connect(home / "data/turnout.db")) as database:
+        database.execute("INSERT INTO accounts VALUES ('keys', ?, 0, NULL, 1000000000, 0, 5, 0, 0)", (key_id,))
+        database.commit()
+    assert run(home, "correct", "team", "--subject", "search", "--by", "0.5", "--reason", "why").exit_code == 0
+    config.write_text(config.read_text().replace('"search", ', "").replace(', "search"', ""))
+    listed = {(each["budget"], each["subject"]): each for each in json.loads(run(home, "list", "--json").stdout)}
+
+    assert listed["keys", key_id]["key_name"] == "nightly"
+    assert ("team", "sales") in listed and ("team", "search") not in listed
+    assert "nightly" in run(home, "list").stdout
 
 
 def test_the_list_is_filtered(home: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Callable, Collection
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +14,11 @@ from urllib.parse import quote
 import click
 import orjson
 from rich.markup import escape
-from rich.table import Column
+from rich.table import Column, Table
 
 from turnout.cli.admin import location_of_record, place_of, place_options, told
 from turnout.cli.direct import directly
-from turnout.cli.tables import plain_table, show
+from turnout.cli.tables import plain_table, show_fitting
 from turnout.core.clock import SystemClock
 from turnout.core.json import Json, JsonObject
 from turnout.core.settings import find_config, read_settings
@@ -25,11 +26,12 @@ from turnout.ledger.budget_lines import budget_lines, line_to_json
 from turnout.ledger.budgets import Budgets
 from turnout.ledger.corrections import Correction, Corrector, corrected_to_json, correction_to_json, money_of
 from turnout.ledger.opening import read_store
+from turnout.ledger.windows import zone_of
 
 _BAR = 10
 COLUMNS = (
-    "budget", "per", "subject", "window", "zone", "opens_at", "resets_at", "limit", "soft", "spent", "held", "left",
-    "percent", "over", "unpriced",
+    "budget", "per", "subject", "key_name", "window", "zone", "opens_at", "resets_at", "limit", "soft", "spent", "held",
+    "left", "percent", "over", "unpriced",
 )  # fmt: skip
 """Of `--csv`, and the fields of `--json`."""
 
@@ -135,21 +137,52 @@ def _rules(config: Path | None) -> Budgets:
 
 
 def _show(lines: list[JsonObject]) -> None:
-    right = [Column(name, justify="right") for name in ("limit", "spent", "held", "left", "%")]
-    table = plain_table("budget", Column("subject", overflow="fold"), "window", *right, "used", "resets")
-    for line in lines:
-        table.add_row(
-            *(_text(line.get(name)) for name in ("budget", "subject", "window")),
-            _dollars(line.get("limit")) or f"soft {_dollars(line.get('soft'))}",
-            f"{_dollars(line.get('spent'))}{_unpriced(line)}",
-            *(_dollars(line.get(name)) for name in ("held", "left")),
-            str(_percent(line)),
-            _bar(line),
-            _text(line.get("resets_at")) or "never",
-        )
-    show(table)
+    shown = [name for name in _CELLS if name != "key" or any(line.get("key_name") for line in lines)]
+
+    def make(left_out: Collection[str]) -> Table:
+        names = [name for name in shown if name not in left_out]
+        table = plain_table(*(_column(name) for name in names))
+        for line in lines:
+            table.add_row(*(_CELLS[name](line) for name in names))
+        return table
+
+    show_fitting(make, _FIRST_TO_GO)
     if any(line.get("unpriced") for line in lines):
         click.echo("+N: so many calls are not counted, because their price is not known.", err=True)
+
+
+def _column(name: str) -> Column:
+    if name in ("budget", "subject"):
+        return Column(name, overflow="fold", min_width=10)
+    return Column(name, no_wrap=True, justify="left" if name in ("key", "window", "used", "resets") else "right")
+
+
+def _limit(line: JsonObject) -> str:
+    return _dollars(line.get("limit")) or f"soft {_dollars(line.get('soft'))}"
+
+
+def _resets(line: JsonObject) -> str:
+    """By the budget's own calendar, to the minute."""
+    at, zone = line.get("resets_at"), line.get("zone")
+    if not isinstance(at, str) or not isinstance(zone, str):
+        return "never"
+    return f"{datetime.fromisoformat(at).astimezone(zone_of(zone)):%Y-%m-%d %H:%M} {zone}"
+
+
+_CELLS: dict[str, Callable[[JsonObject], str]] = {
+    "budget": lambda line: _text(line.get("budget")),
+    "subject": lambda line: _text(line.get("subject")),
+    "key": lambda line: _text(line.get("key_name")),
+    "window": lambda line: _text(line.get("window")),
+    "limit": _limit,
+    "spent": lambda line: f"{_dollars(line.get('spent'))}{_unpriced(line)}",
+    "held": lambda line: _dollars(line.get("held")),
+    "left": lambda line: _dollars(line.get("left")),
+    "%": lambda line: str(_percent(line)),
+    "used": lambda line: _bar(line),
+    "resets": _resets,
+}
+_FIRST_TO_GO = ("used", "window", "held", "resets", "limit", "key")
 
 
 def _csv(lines: list[JsonObject]) -> str:

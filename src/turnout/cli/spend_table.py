@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
 from turnout.cli.spend_report import Report, SpendLine
-from turnout.cli.tables import PIPED_WIDTH, plain_table, short_count, show
+from turnout.cli.tables import fitting, plain_table, short_count, show
 from turnout.core.money import NOTHING, Money, total
 from turnout.ledger.outcomes import ACCEPTED, Outcomes, wilson
 from turnout.ledger.report_period import Period
@@ -33,7 +31,8 @@ def print_report(report: Report, limit: int) -> None:
     if not report.total.sums.calls and not report.total.sums.unpriced:
         show("No calls were recorded in it.")
         return
-    table, left_out = _fitting(report, limit)
+    may_go = [each for each in _FIRST_TO_GO if each in _cells(report, report.total)]
+    table, left_out = fitting(lambda names: _table(report, limit, names), may_go)
     show(table)
     if left_out:
         show("", Text(f"Left out, for the width of this window: {', '.join(left_out)}. --json has everything."))
@@ -74,20 +73,7 @@ def _span(period: Period) -> str:
     return f"from {start:{form}} to before {end:{form}} ({period.zone})"
 
 
-def _fitting(report: Report, limit: int) -> tuple[Table, list[str]]:
-    """The table with as many columns as there is room for, and what was left out."""
-    console = Console()
-    room = console.width if console.is_terminal else PIPED_WIDTH
-    table, left_out = _table(report, limit, ()), list[str]()
-    for dropped in (each for each in _FIRST_TO_GO if each in _cells(report, report.total)):
-        if Measurement.get(console, console.options.update(width=10 * room), table).maximum <= room:
-            break
-        left_out.append(dropped)
-        table = _table(report, limit, left_out)
-    return table, left_out
-
-
-def _table(report: Report, limit: int, left_out: Sequence[str]) -> Table:
+def _table(report: Report, limit: int, left_out: Collection[str]) -> Table:
     by = report.question.by
     figures = [name for name in _cells(report, report.total) if name not in left_out]
     names = [

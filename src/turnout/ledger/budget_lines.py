@@ -1,7 +1,8 @@
 """Where budgets stand: one line for each account that is open, as commands and the admin API show it.
 
 Read from `accounts` alone. A line stands for what admission sees: accounts of a rule that was taken out of the
-configuration, or of a window that it no longer has, weigh on nothing and are not shown.
+configuration, of a window that it no longer has, or of a subject that it no longer names, weigh on nothing and are not
+shown.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ from turnout.core.money import Money, plain
 from turnout.ledger import statements
 from turnout.ledger.budget_refusal import money
 from turnout.ledger.budgets import Budget, Budgets
+from turnout.ledger.keys import list_keys
 from turnout.ledger.rows import from_ms, to_ms
 from turnout.ledger.store import Store
+
+_OF_KEYS = ("key", "user")
+"""Budgets whose subjects are keys, or belong to one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,8 @@ class BudgetLine:
     """What calls cost more than was set aside for them, beyond the limit."""
     unpriced: int = 0
     """Calls that are not in `spent`, because no price is known."""
+    key_name: str = ""
+    """Of the key that the subject is or belongs to; empty where there is none in the database."""
 
     @property
     def left_nano(self) -> int | None:
@@ -53,6 +60,7 @@ def budget_lines(store: Store, budgets: Budgets, at: datetime) -> list[BudgetLin
     """All lines by budget and subject, those of subjects that are named in the rules even if they have spent
     nothing."""
     found = {(line.rule.name, line.subject): line for line in _expected(budgets, at)}
+    names = _key_names(store, budgets)
     open_now = {rule.name: (rule, *budgets.window(rule, at)) for rule in budgets.rules.values()}
     for budget, subject, opens_ms, held, spent, over, unpriced in store.execute(
         statements.SELECT_OPEN_ACCOUNTS, (to_ms(at),)
@@ -60,6 +68,9 @@ def budget_lines(store: Store, budgets: Budgets, at: datetime) -> list[BudgetLin
         if budget not in open_now or open_now[budget][1] != opens_ms:
             continue
         rule, _, closes_ms = open_now[budget]
+        name = names.get(subject.partition("/")[0], "") if rule.per in _OF_KEYS else ""
+        if not rule.still_takes(subject, name):
+            continue
         found[budget, subject] = BudgetLine(
             rule=rule,
             subject=subject,
@@ -69,8 +80,16 @@ def budget_lines(store: Store, budgets: Budgets, at: datetime) -> list[BudgetLin
             held_nano=held,
             over_nano=over,
             unpriced=unpriced,
+            key_name=name,
         )
     return [found[key] for key in sorted(found)]
+
+
+def _key_names(store: Store, budgets: Budgets) -> dict[str, str]:
+    """By id; read only where a budget has keys."""
+    if not any(rule.per in _OF_KEYS for rule in budgets.rules.values()):
+        return {}
+    return {row.id: row.spec.name for row in list_keys(store)}
 
 
 def _expected(budgets: Budgets, at: datetime) -> list[BudgetLine]:
@@ -89,6 +108,7 @@ def line_to_json(line: BudgetLine) -> JsonObject:
         "budget": rule.name,
         "per": rule.per,
         "subject": line.subject,
+        "key_name": line.key_name or None,
         "window": rule.window,
         "zone": rule.zone,
         "opens_at": _iso(line.opens_ms),

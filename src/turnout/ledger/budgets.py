@@ -87,6 +87,20 @@ class Budget:
                 user = who.end_user or NO_USER
                 return (f"{who.key_id}/{user}",) if self._takes(who.end_user) else ()
 
+    def still_takes(self, subject: str, key_name: str = "") -> bool:
+        """Whether an account of this rule still counts for it: its subject may have been taken out of `match` since.
+        `key_name` is that of the subject's key, where it has one."""
+        match self.per:
+            case "all":
+                return True
+            case "key":
+                return self._takes(subject) or key_name in self.match
+            case "user":
+                user = subject.partition("/")[2]
+                return self._takes("" if user == NO_USER else user)
+            case _:
+                return self._takes(subject)
+
     def known_subjects(self) -> tuple[str, ...]:
         """Those that the rule names itself, by the name that their account has."""
         if self.per == "all":
