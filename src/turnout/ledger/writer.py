@@ -4,7 +4,9 @@ Rules
 1. `write`, `reserve` and `run` return after the commit that holds their rows is on disk (synchronous=FULL), or raise
    StorageUnavailable and then nothing of it was kept. A record may be written again: the first of an id stays.
 2. What is queued while one commit runs goes into the next. Where several callers wait at once, the thread lingers a
-   few milliseconds before it commits, so that a busy server pays for a commit per group and not per request.
+   few milliseconds before it commits, so that a busy server pays for a commit per group and not per request. Records
+   and the ends of calls, which nobody's answer waits for, are handed over with the next hold or after as long: one
+   request after another takes one commit each, not two.
 3. The queue is bounded. A full queue, a locked, full or read-only disk give StorageUnavailable; `healthy` turns False
    and turns True again by itself: while it is False the thread tries a real write every `probe_seconds`, and records
    and holds are refused at once.
@@ -12,8 +14,8 @@ Rules
 5. What ends calls is never refused: while the database is down it goes to the spill file, and is booked from there
    before anything else once the database is back.
 
-Mutable state and owners: the store, the batch, the spill: the thread. `_waiting`, the futures: the event loop's thread.
-`healthy` is written by the thread and read by anyone.
+Mutable state and owners: the store, the batch, the spill: the thread. `_waiting`, `_late`, the futures: the event
+loop's thread. `healthy` is written by the thread and read by anyone.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ class WriterLimits:
     queue: int = 8192
     """Most writes that may wait; at about 2 KB each this is 16 MB."""
     linger_seconds: float = 0.004
-    """How long a commit waits for more where at least `siblings` were in the one before."""
+    """How long a commit waits for more where at least `siblings` were in the one before, and a record for company."""
     siblings: int = 4
     probe_seconds: float = 1.0
 
@@ -107,6 +109,8 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Job] = SimpleQueue()
         self._waiting = 0
+        self._late: list[_Entry] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self.healthy = True
         """The last write succeeded. Readiness follows it."""
@@ -148,7 +152,7 @@ class Writer:
     def post(self, postings: Sequence[Posting]) -> None:
         """Ends calls without waiting; in the order of the queue, so before any later hold."""
         self._waiting += 1
-        self._queue.put(_Entry(None, postings=postings))
+        self._keep_back(_Entry(None, postings=postings))
 
     async def run(self, function: Callable[[Store], T]) -> T:
         """Runs `function` on the database inside a transaction, after all that was queued before it.
@@ -164,6 +168,7 @@ class Writer:
         """Writes what is queued, and closes the database. Later writes raise StorageUnavailable."""
         if not self._closing:
             self._closing = True
+            self._hand_over()
             self._queue.put(None)
         await asyncio.shield(self._loop.run_in_executor(None, self._thread.join))
 
@@ -183,7 +188,25 @@ class Writer:
                 should_retry=True,
             )
         self._waiting += 1
+        if isinstance(job, _Entry) and job.hold is None:
+            self._keep_back(job)
+            return
+        self._hand_over()
         self._queue.put(job)
+
+    def _keep_back(self, entry: _Entry) -> None:
+        self._late.append(entry)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._limits.linger_seconds, self._hand_over)
+
+    def _hand_over(self) -> None:
+        """Queues what was kept back."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for entry in self._late:
+            self._queue.put(entry)
+        self._late.clear()
 
     # ---- the thread ----------------------------------------------------------------------
 
