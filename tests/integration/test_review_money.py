@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -138,3 +139,21 @@ def test_letters_that_json_writes_with_escapes_ask_for_no_cache(gateway: Gateway
     escaped = json.dumps(body).replace("<", "\\u003c").encode()
     as_it_is = json.dumps(body, ensure_ascii=False).encode()
     assert booked(gateway, "/v1/messages", escaped).held == booked(gateway, "/v1/messages", as_it_is).held
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nobody_leaves_work_at_a_provider_that_is_never_billed(tmp_path: Path, stream: bool) -> None:
+    """It was sent, answered with 502, and booked as a prompt without an answer; the provider did the work."""
+    with Double() as double:
+        config = provider("up", double.url + "/v1", preset="openai", extra='models = ["unused"]')
+        with running_gateway(tmp_path, config + deployment("r", "up", "gpt-x")) as gateway:
+            body: JsonObject = {"model": "r", "input": "hello", "background": True, "stream": stream}
+            told = httpx.post(gateway.url + "/v1/responses", json=body, headers=gateway.headers)
+            allowed = httpx.post(
+                gateway.url + "/v1/responses",
+                json={**body, "background": False, "stream": False},
+                headers=gateway.headers,
+            )
+        assert (told.status_code, told.json()["error"]["param"]) == (400, "background")
+        assert allowed.status_code == 200
+        assert len(double.requests) == 1

@@ -113,3 +113,15 @@ def test_only_the_newest_are_read(taught, monkeypatch) -> None:
     monkeypatch.setattr(ratios_live, "NEWEST", 1)
 
     assert [each.reported for each in ratios_live.learned(taught.execute, NOW)] == [500]
+
+
+def test_calls_that_teach_nothing_are_not_read_past(taught, monkeypatch) -> None:
+    """They count among the newest: else the writer's thread would read a record of them to its end."""
+    taught.begin()
+    for minute in range(3):
+        blind = _posting(500, 100, at=START + timedelta(days=1, minutes=minute), flags=("media",))
+        taught.execute(statements.INSERT_POSTING, posting_row(blind))
+    taught.commit()
+    monkeypatch.setattr(ratios_live, "NEWEST", 3)
+
+    assert ratios_live.learned(taught.execute, NOW) == []

@@ -52,6 +52,12 @@ def prepare(intake: Intake, candidate: Candidate, drop: frozenset[str], vault: V
         return Prepared(
             target=target, body=dump(rendered.body), lane="translated", dropped=rendered.dropped, rewrite=True
         )
+    if candidate.dialect is Dialect.OPENAI_RESPONSES and intake.body.get("background"):
+        raise Unsupported(
+            "'background' can't be used here: the answer would stay at the provider, and what it costs with it."
+            " Leave it out; a stream is kept alive for as long as the model thinks.",
+            param="background",
+        )
     assert codec.adapt is not None, "a dialect that callers speak can adapt its own bodies"
     adapted = codec.adapt(intake.body, target, vault)
     hide = _lacks_usage(intake, target)

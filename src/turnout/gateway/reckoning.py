@@ -193,17 +193,4 @@ def most_output(intake: Intake, deployment: Deployment, usual: int | None) -> in
         asked = max(asked, other)
     if asked is not None and room is not None:
         asked = min(asked, room)
-    return min((asked or room or UNKNOWN_OUTPUT) * _answers(intake), MAX_TOKENS)
-
-
-def _answers(intake: Intake) -> int:
-    """How many answers are written for a request, and paid for."""
-    choices = intake.request.charged_answers
-    if intake.features.operation != "completion":
-        return choices
-    best, prompts = intake.body.get("best_of"), intake.body.get("prompt")
-    if type(best) is int:
-        choices = max(choices, best)  # all are written, and the best of them sent
-    # A list of whole numbers is one prompt, written in tokens.
-    several = isinstance(prompts, list) and not all(type(each) is int for each in prompts)
-    return choices * len(prompts) if several and isinstance(prompts, list) else choices
+    return min((asked or room or UNKNOWN_OUTPUT) * intake.request.charged_answers, MAX_TOKENS)

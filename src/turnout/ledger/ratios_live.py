@@ -33,18 +33,20 @@ MEMORY = timedelta(days=90)
 SELECT_RATIOS = (
     "SELECT model, content, count(*), sum(input_tokens), sum(neutral_tokens),"
     " sum(input_tokens * 1.0 * input_tokens / neutral_tokens) FROM"
-    " (SELECT model, content, input_tokens, neutral_tokens FROM postings"
-    " WHERE started_ms >= ? AND kind = 'settle' AND NOT estimated AND flags NOT LIKE ? AND neutral_tokens >= ?"
+    " (SELECT model, content, input_tokens, neutral_tokens, kind, estimated, flags FROM postings"
+    " WHERE started_ms >= ? ORDER BY started_ms DESC LIMIT ?) AS newest"
+    " WHERE kind = 'settle' AND NOT estimated AND flags NOT LIKE ? AND neutral_tokens >= ?"
     " AND input_tokens >= neutral_tokens * ? AND input_tokens <= neutral_tokens * ?"
-    " ORDER BY started_ms DESC LIMIT ?) AS newest GROUP BY model, content ORDER BY model, content"
+    " GROUP BY model, content ORDER BY model, content"
 )
-"""Sums of the newest calls whose input the provider counted, per model and content."""
+"""Sums of those of the newest calls whose input the provider counted, per model and content. The limit is inside: else
+a record of calls that teach nothing would be read to its end."""
 
 
 def learned(execute: Execute, now: datetime) -> list[Learned]:
     """What the newest calls teach. Raises what the database raises."""
     since = to_ms(now - MEMORY)
-    params = (since, f"%{MEDIA_FLAG}%", LEAST_PROMPT, LEAST_RATIO, MOST_RATIO, NEWEST)
+    params = (since, NEWEST, f"%{MEDIA_FLAG}%", LEAST_PROMPT, LEAST_RATIO, MOST_RATIO)
     return [learned_of(*row) for row in execute(SELECT_RATIOS, params)]
 
 

@@ -2,8 +2,9 @@
 
 Source: the types of openai-python 3.54, `types/responses/response_create_params.py`.
 
-Nothing is stored here, so the fields of stored state (`previous_response_id`, `conversation`, `background`) stay in
-`extra`: a Responses provider may take them on the byte lane, and every other dialect refuses them by name. A field
+Nothing is stored here, so the fields of stored state (`previous_response_id`, `conversation`) stay in `extra`: a
+Responses provider may take them on the byte lane, and every other dialect refuses them by name. So does `background`,
+which the gateway lets nobody have: who would learn what it cost? A field
 inside `reasoning` or `text` that is not known stands in `extra` under its path, such as `reasoning.mode`.
 """
 
