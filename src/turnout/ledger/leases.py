@@ -20,8 +20,9 @@ from turnout.ledger.posting import LEASE, AccountRef, Call, Hold, Refused
 from turnout.ledger.posting_rows import AccountKey
 from turnout.ledger.writer import Writer
 
-LIFETIME = timedelta(hours=6)
-"""How long a lease stands before it is given up even though its process lives."""
+LIFETIME = timedelta(hours=2)
+"""How long a lease stands; it is renewed when half of that is left. Others give it up no sooner, however long its
+process was silent: it may go on by it, out of their sight."""
 _IDLE = timedelta(minutes=10)
 _MOST = 1_000
 """Accounts with a lease; per-user budgets can have more than that, and those come first that were used last."""
@@ -59,7 +60,12 @@ class Leases:
         if amount is None:
             return False
         limited = [ref for ref in hold.accounts if ref.limit_nano is not None]
-        found = [lease for ref in limited if (lease := self._leases.get(ref[:3])) and lease.left >= amount]
+        found = [
+            lease
+            for ref in limited
+            # Till the call is over, nobody else may spend the lease.
+            if (lease := self._leases.get(ref[:3])) and lease.left >= amount and lease.hold.expires_at > hold.expires_at
+        ]
         if len(found) < len(limited) or (not limited and self._spent_outside + amount > self.amount_nano):
             return False
         self._change(hold, -amount)

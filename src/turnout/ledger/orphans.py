@@ -46,11 +46,14 @@ class Presence:
         now, owner = self._clock.now(), self._writer.owner
         await self._writer.run(lambda store: beat(store, owner, self._started, now))
         ended = 0
-        while more := await self._writer.run(lambda store: give_up(store, owner, now, now - self._patience)):
+        while more := await self._writer.run(lambda store: self._give_up(store, now)):
             ended += more
         if self._leases is not None:
             await self._leases.renew(self._writer, now)
         return ended
+
+    def _give_up(self, store: Store, now: datetime) -> int:
+        return give_up(store, self._writer.owner, now, now - self._patience, leases=not self.several)
 
     async def leave(self) -> None:
         """This process ends. Its holds are all ended by now; should one be left, the next process gives it up."""
@@ -71,10 +74,12 @@ def leave(store: Store, owner: str) -> None:
     store.execute(statements.DELETE_INSTANCE, (owner,))
 
 
-def give_up(store: Store, owner: str, now: datetime, dead_before: datetime) -> int:
+def give_up(store: Store, owner: str, now: datetime, dead_before: datetime, *, leases: bool = True) -> int:
     """Ends up to 200 holds of processes that were last seen before then, and of any that are overdue. Returns how
-    many; call it again until that is 0. Inside a transaction."""
-    rows = store.execute(statements.SELECT_ORPHANS, (owner, to_ms(dead_before), to_ms(now), _CHUNK)).fetchall()
+    many; call it again until that is 0. `leases`: those of silent processes too, which are surely dead. Inside a
+    transaction."""
+    select = statements.SELECT_ORPHANS if leases else statements.SELECT_ORPHANS_OF_OTHERS
+    rows = store.execute(select, (owner, to_ms(dead_before), to_ms(now), _CHUNK)).fetchall()
     if rows:
         fault_point("give up")
     calls = [row for row in rows if not str(row[0]).startswith(LEASE)]

@@ -122,13 +122,19 @@ SELECT_HOLD = "SELECT owner FROM holds WHERE request_id = ? AND number = ?"
 DELETE_HOLDS = "DELETE FROM holds WHERE (request_id, number) IN (VALUES (?, ?)) RETURNING request_id, number"
 """Ends holds. Who gets a row back is the one who ended it."""
 
-SELECT_ORPHANS = (
+_OPEN_HOLDS = (
     "SELECT holds.request_id, holds.number, holds.owner, holds.started_ms, holds.expires_ms, holds.held_nano,"
     " holds.sunk_nano, holds.accounts, holds.detail FROM holds LEFT JOIN instances ON instances.id = holds.owner"
-    " WHERE (holds.owner <> ? AND (instances.seen_ms IS NULL OR instances.seen_ms < ?)) OR holds.expires_ms < ?"
-    " ORDER BY holds.request_id, holds.number LIMIT ?"
 )
+_DEAD = "(holds.owner <> ? AND (instances.seen_ms IS NULL OR instances.seen_ms < ?)"
+_OVERDUE = "holds.expires_ms < ? ORDER BY holds.request_id, holds.number LIMIT ?"
+
+SELECT_ORPHANS = f"{_OPEN_HOLDS} WHERE {_DEAD}) OR {_OVERDUE}"
 """Holds of processes that are gone, and those that are overdue; in INSERT_HOLD's column order."""
+
+SELECT_ORPHANS_OF_OTHERS = f"{_OPEN_HOLDS} WHERE {_DEAD} AND substr(holds.request_id, 1, 6) <> 'lease_') OR {_OVERDUE}"
+"""The same without the leases of processes that are only silent: one that has lost the database may be spending its
+lease at this moment, and what it spent is booked when it is back."""
 
 INSERT_POSTING = (
     "INSERT INTO postings (request_id, number, kind, posted_ms, started_ms, key_id, team, end_user, tags, route,"

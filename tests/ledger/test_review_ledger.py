@@ -1,0 +1,91 @@
+"""What several processes may not do to each other's money: found by review."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from ledger_postings import START
+
+from turnout.ledger.bookkeeping import book
+from turnout.ledger.leases import LIFETIME, Leases
+from turnout.ledger.orphans import DEAD_SECONDS, beat, give_up
+from turnout.ledger.posting import AccountRef, Call, Hold, Refused
+from turnout.ledger.store import Store
+
+HARD = AccountRef("hard", "", 0, None, 1_000)
+SILENT = START + timedelta(seconds=DEAD_SECONDS + 5)
+
+
+def _hold(request_id: str, amount: int, lasts: timedelta = timedelta(minutes=11)) -> Hold:
+    call = Call(
+        request_id=request_id,
+        number=1,
+        key_id="k",
+        route="r",
+        deployment="d",
+        provider="p",
+        model="m",
+        channel="c",
+        started_at=START,
+    )
+    return Hold(call=call, expires_at=START + lasts, amount_nano=amount, sunk_nano=10, accounts=(HARD,))
+
+
+class _Writer:
+    """A writer without a thread: this test is of what is written."""
+
+    owner = "srv_away"
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def reserve(self, hold: Hold) -> object:
+        return _book(self.store, self.owner, hold)
+
+
+def _book(store: Store, owner: str, hold: Hold) -> object:
+    store.begin()
+    (answer,) = book(store, owner, [], [hold])
+    store.commit()
+    return answer
+
+
+def _gave_up(store: Store, *, leases: bool) -> int:
+    store.begin()
+    found = give_up(store, "srv_other", SILENT, SILENT - timedelta(seconds=DEAD_SECONDS), leases=leases)
+    store.commit()
+    return found
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_lease_of_a_silent_process_is_nobody_elses(a_record, alone: bool) -> None:
+    """It has lost the database, perhaps, and spends its lease meanwhile. Whoever gave the lease up after 35 seconds
+    could spend the same money again. A process that is alone knows that all others are dead."""
+    store = a_record.open()
+    store.begin()
+    beat(store, "srv_away", START, START)
+    store.commit()
+    leases = Leases(600)
+    leases.note((HARD,), START)
+    asyncio.run(leases.renew(_Writer(store), START))  # type: ignore[arg-type]
+    assert leases.take(_hold("req_lent", 600))
+    _book(store, "srv_away", _hold("req_open", 300))
+
+    assert _gave_up(store, leases=alone) == (2 if alone else 1)
+    assert _gave_up(store, leases=alone) == 0
+    refused = isinstance(_book(store, "srv_other", _hold("req_other", 500)), Refused)
+    assert refused is not alone
+    store.close()
+
+
+def test_nothing_is_lent_beyond_the_life_of_a_lease(a_record) -> None:
+    """Afterwards others may have given it up."""
+    store = a_record.open()
+    leases = Leases(600)
+    leases.note((HARD,), START)
+    asyncio.run(leases.renew(_Writer(store), START))  # type: ignore[arg-type]
+    assert not leases.take(_hold("req_long", 100, LIFETIME))
+    assert leases.take(_hold("req_short", 100, LIFETIME - timedelta(seconds=1)))
+    store.close()
