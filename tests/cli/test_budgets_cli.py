@@ -66,7 +66,7 @@ def test_budgets_are_corrected_and_listed_without_a_server(home: Path) -> None:
     first = run(home, "correct", "team", "--subject", "search", "--by", "9.25", "--reason", "bought elsewhere")
     second = run(home, "correct", "team", "--subject", "search", "--to", "9.00", "--reason", "a discount", "--json")
 
-    assert first.stdout == "The budget 'team' of search had spent $0, and now $9.25. $0.75 of $10 is left.\n"
+    assert first.stdout == "The budget 'team' of search had spent $0, and now $9.25. $0.75 of $10.00 is left.\n"
     assert json.loads(second.stdout)["before"] == "9.25"
     listed = json.loads(run(home, "list", "--json").stdout)
     assert [(each["budget"], each["subject"], each["spent"], each["percent"]) for each in listed] == [
@@ -86,9 +86,9 @@ def test_the_list_is_for_people_too(home: Path) -> None:
     shown = run(home, "list").stdout.splitlines()
 
     assert shown[0].split() == "budget subject window limit spent held left % used resets".split()
-    assert shown[2].split() == "all/of.it total $100.00 $0.00 $0.00 $100.00 0 .......... never".split()
+    assert shown[2].split() == "all/of.it total $100.00 $0 $0 $100.00 0 .......... never".split()
     assert shown[4].endswith(" 00:00 Europe/Berlin")
-    assert shown[4].split()[:-3] == "team search month $10.00 $9.25 $0.00 $0.75 92 #########.".split()
+    assert shown[4].split()[:-3] == "team search month $10.00 $9.25 $0 $0.75 92 #########.".split()
 
 
 def test_a_key_is_named_and_who_is_no_longer_meant_is_not_listed(home: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_running_server_is_asked(server: Gateway, monkeypatch: pytest.MonkeyPa
 
     done = run(home, "correct", "all/of.it", "--url", server.url, "--by", "12.5", "--reason", "bought elsewhere")
 
-    assert done.stdout == "The budget 'all/of.it' had spent $0, and now $12.5. $87.5 of $100 is left.\n"
+    assert done.stdout == "The budget 'all/of.it' had spent $0, and now $12.50. $87.50 of $100.00 is left.\n"
     (entry,) = server.rows("audit")
     assert (entry["action"], entry["object"]) == ("budget.correct", "all/of.it")
     assert entry["actor"] not in ("cli", "")

@@ -125,7 +125,7 @@ def test_csv_has_a_line_for_each_model_and_assumptions_apart() -> None:
         ((LINE, "--price", "x=5/30", "--hours", "9-17,16-18"), "The hours overlap"),
         ((LINE, "--price", "x=5/30", "--hours", "9-17", "--off-peak-share", "50%"), "one of them, not both"),
         ((LINE, "--price", "x=5/30", "--cached-share", "30"), "Did you mean 30%"),
-        ((LINE, "--price", "x=5/30", "--json", "--csv"), "not both"),
+        ((LINE, "--price", "x=5/30", "--json", "--csv"), "Choose one of --json and --csv"),
     ],
 )
 def test_a_wrong_question_is_answered_with_a_sentence(arguments: tuple[str, ...], told: str) -> None:
@@ -220,7 +220,7 @@ def test_a_plot_is_drawn(data: Path, tmp_path: Path) -> None:
 
     assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
     assert one.read_bytes()[:4] == other.read_bytes()[:4] == PNG
-    assert wrong.exit_code == 1 and "can't be drawn" in wrong.output
+    assert wrong.exit_code == 2 and "ends in .png or .svg" in wrong.output
 
 
 @pytest.mark.parametrize(

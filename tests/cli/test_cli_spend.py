@@ -82,8 +82,8 @@ def test_the_table_says_unknown_and_never_zero(home):
     text = run(home, *NOVEMBER)
     (line,) = [line for line in text.splitlines() if line.startswith("own-llama")]
 
-    assert "unknown" in line and "$" not in line
-    assert "cost of 1 calls is unknown" in text and "own-llama (1)" in text and "turnout price" in text
+    assert "not known" in line and "$" not in line
+    assert "cost of 1 call is not known" in text and "own-llama (1)" in text and "turnout price" in text
     assert re.search(r"^total .*\$", text, re.MULTILINE)
     assert re.search(r"by day  [▁▂▃▄▅▆▇█]{30}  2026-11-01 to 2026-11-30", text)
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import click
 import orjson
 
+from turnout.cli.options import config_option, data_dir_option
 from turnout.core.errors import ConfigError, StorageUnavailable, TurnoutError
 from turnout.core.json import JsonObject
 from turnout.core.secret import Secret
@@ -89,10 +90,8 @@ def place_options(command: F) -> F:
         click.option(
             "--url", envvar="TURNOUT_URL", help="A running server. Default: the one that holds the directory."
         ),
-        click.option("--data-dir", type=click.Path(path_type=Path), help="Default: from the configuration."),
-        click.option(
-            "--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml."
-        ),
+        data_dir_option,
+        config_option,
     ):
         command = option(command)
     return command

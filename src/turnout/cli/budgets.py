@@ -17,7 +17,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from turnout.cli.admin import location_of_record, place_of, place_options, told
+from turnout.cli.amounts import dollars
 from turnout.cli.direct import directly
+from turnout.cli.options import Format, format_options
 from turnout.cli.tables import plain_table, show_fitting
 from turnout.core.clock import SystemClock
 from turnout.core.json import Json, JsonObject
@@ -44,14 +46,12 @@ def budgets() -> None:
 @budgets.command("list")
 @click.option("--budget", help="Only this budget.")
 @click.option("--near", type=click.IntRange(0, 100), help="Only those of which at least so many percent are used.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
+@format_options
 @place_options
 def list_(
     budget: str | None,
     near: int | None,
-    as_json: bool,
-    as_csv: bool,
+    form: Format,
     config: Path | None,
     data_dir: Path | None,
     url: str | None,
@@ -64,9 +64,9 @@ def list_(
     with told():
         lines = _asked(config, data_dir, url) if url is not None else _stored(config, data_dir, budget)
     chosen = [line for line in lines if budget in (None, line["budget"]) and _percent(line) >= (near or 0)]
-    if as_json:
+    if form is Format.JSON:
         click.echo(orjson.dumps(chosen, option=orjson.OPT_INDENT_2))
-    elif as_csv:
+    elif form is Format.CSV:
         click.echo(_csv(chosen), nl=False)
     elif not lines:
         click.echo("There are no budgets. Write a `[budgets.NAME]` section in the configuration.")
@@ -115,7 +115,9 @@ def correct(
     if as_json:
         click.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2))
     else:
-        click.echo(f"{_title(done)} had spent ${done.get('before')}, and now ${done.get('spent')}.{_left(done)}")
+        click.echo(
+            f"{_title(done)} had spent {_dollars(done.get('before'))}, and now {_dollars(done.get('spent'))}.{_left(done)}"
+        )
 
 
 def _asked(config: Path | None, data_dir: Path | None, url: str) -> list[JsonObject]:
@@ -216,11 +218,7 @@ def _unpriced(line: JsonObject) -> str:
 
 
 def _dollars(value: Json) -> str:
-    """Two places at least; what is finer is shown whole."""
-    if not isinstance(value, str):
-        return ""
-    whole, _, fraction = value.partition(".")
-    return f"${whole}.{fraction.ljust(2, '0')}"
+    return dollars(money_of(value, "amount")) if isinstance(value, str) else ""
 
 
 def _title(done: JsonObject) -> str:
@@ -230,7 +228,7 @@ def _title(done: JsonObject) -> str:
 
 def _left(done: JsonObject) -> str:
     left = done.get("left")
-    return f" ${left} of ${done.get('limit')} is left." if left is not None else ""
+    return f" {_dollars(left)} of {_dollars(done.get('limit'))} is left." if left is not None else ""
 
 
 def _text(value: Json) -> str:

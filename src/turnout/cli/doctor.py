@@ -16,6 +16,7 @@ from turnout.cli import doctor_machine, doctor_network, doctor_storage
 from turnout.cli.check import warnings
 from turnout.cli.finding import Finding, ok, problem, warning
 from turnout.cli.loaded import load_config
+from turnout.cli.options import config_option
 from turnout.core.problems import ConfigProblems
 from turnout.core.settings import settings_from
 from turnout.core.settings_model import Settings
@@ -25,7 +26,7 @@ _MARKS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@config_option
 @click.option("--network", is_flag=True, help="Also try to reach each provider: name, TCP, TLS; no request, no key.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
 def doctor(config: Path | None, network: bool, machine: bool) -> None:

@@ -11,6 +11,7 @@ import orjson
 
 from turnout.cli.admin import find_place
 from turnout.cli.loaded import load_config
+from turnout.cli.options import config_option
 from turnout.core.errors import ConfigError, TurnoutError
 from turnout.core.json import Json, JsonObject
 from turnout.gateway.endpoints import HOT
@@ -29,7 +30,7 @@ CHAT = "/v1/chat/completions"
 @click.option("--prompt", help="A prompt, instead of FILE.")
 @click.option("--live", is_flag=True, help="Ask the running server, which knows the deployments' health.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@config_option
 @click.option("--data-dir", type=click.Path(path_type=Path), help="With --live. Default: from the configuration.")
 @click.option("--url", envvar="TURNOUT_URL", help="With --live: the server. Default: the one on the data directory.")
 def explain(

@@ -14,6 +14,7 @@ from turnout.catalogue.presets import load_models, load_presets
 from turnout.cli.loaded import load_config
 from turnout.cli.model_card import known_json, print_card
 from turnout.cli.model_prices import price_json, price_text
+from turnout.cli.options import config_option
 from turnout.cli.tables import plain_table, short_count, show
 from turnout.core.clock import SystemClock
 from turnout.core.errors import TurnoutError
@@ -24,7 +25,7 @@ from turnout.core.target import Quirks
 
 @click.command()
 @click.argument("model", required=False)
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@config_option
 @click.option("--provider", help="Only the deployments of this provider, and the routes that lead to them.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
 def models(model: str | None, config: Path | None, provider: str | None, machine: bool) -> None:

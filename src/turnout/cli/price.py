@@ -16,6 +16,7 @@ from turnout.catalogue.tariff import GLOBAL, Cost, PriceBook, PriceKey, PriceRow
 from turnout.catalogue.tariff import price as priced
 from turnout.catalogue.usage_classes import BillableTokens, billable
 from turnout.cli.loaded import load_config
+from turnout.cli.options import config_option
 from turnout.core.clock import SystemClock
 from turnout.core.errors import TurnoutError
 from turnout.core.json import Json, JsonObject
@@ -45,7 +46,7 @@ _COUNT = click.IntRange(min=0)
     metavar="TIME",
     help="The instant, such as 2026-09-10T04:00Z; without a zone: UTC. Default: now.",
 )
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@config_option
 @click.option("--channel", help="Who is paid: openai, deepseek, alibaba ... Needed where several sell the model.")
 @click.option("--region", help="Where inference runs. Default: global, or where a deployment's address leads.")
 @click.option(

@@ -15,6 +15,7 @@ from turnout.catalogue.calendar import zone_named
 from turnout.catalogue.tariff import PriceBook
 from turnout.cli.admin import location_of_record, told
 from turnout.cli.loaded import load_config
+from turnout.cli.options import Format, config_option, data_dir_option, format_options
 from turnout.cli.reconcile_report import as_csv, as_json, show_report
 from turnout.core.errors import ConfigError
 from turnout.ledger.location import Location
@@ -71,7 +72,7 @@ class _Wanted:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, exists=True))
-@click.option("--format", "form", type=click.Choice(format_names()), help="Default: what the file looks like.")
+@click.option("--format", "written", type=click.Choice(format_names()), help="Default: what the file looks like.")
 @click.option("--mapping", type=click.Path(path_type=Path, exists=True), help="A TOML file: which column is what.")
 @click.option("--provider", help="The provider's name in the configuration. Default: all of the export's channel.")
 @click.option("--model", "names", multiple=True, callback=_pairs, metavar="THEIRS=OURS", help="What a name means here.")
@@ -82,13 +83,12 @@ class _Wanted:
     "--tolerance", default="0", callback=_part_of, show_default=True, help="Such as 0.5%: so much is no matter."
 )
 @click.option("--limit", type=click.IntRange(1), default=40, show_default=True, help="Lines of the table.")
-@click.option("--json", "machine", is_flag=True, help="Print JSON, for machines. Amounts are text, so none is rounded.")
-@click.option("--csv", "table", is_flag=True, help="Print the differences as CSV.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Default: from the configuration.")
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@format_options
+@data_dir_option
+@config_option
 def reconcile(
     files: tuple[Path, ...],
-    form: str | None,
+    written: str | None,
     mapping: Path | None,
     provider: str | None,
     names: dict[str, str],
@@ -97,8 +97,7 @@ def reconcile(
     zone: str | None,
     tolerance: Decimal,
     limit: int,
-    machine: bool,
-    table: bool,
+    form: Format,
     data_dir: Path | None,
     config: Path | None,
 ) -> None:
@@ -107,19 +106,17 @@ def reconcile(
     Exits with 1 where a difference has no known cause. Give the files of one provider together: usage, costs, or the
     archive that they came in.
     """
-    if machine and table:
-        raise click.UsageError("Choose one of --json and --csv.")
     with told():
         book = load_config(config).catalogue.prices
         wanted = _Wanted(
             provider=provider, since=since, until=until, zone=zone, tolerance=tolerance, names=names, book=book
         )
         mapped = None if mapping is None else read_mapping(mapping)
-        exports = [read_export(source, form, mapped) for path in files for source in open_sources(path)]
+        exports = [read_export(source, written, mapped) for path in files for source in open_sources(path)]
         side, found, notes = _compare(exports, wanted, location_of_record(config, data_dir))
-    if machine:
+    if form is Format.JSON:
         click.echo(as_json(side, exports, found, notes))
-    elif table:
+    elif form is Format.CSV:
         click.echo(as_csv(found), nl=False)
     else:
         show_report(side, exports, found, notes, limit)

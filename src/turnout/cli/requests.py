@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Column
 
 from turnout.cli.admin import location_of_record, told
+from turnout.cli.options import config_option, data_dir_option
 from turnout.cli.tables import plain_table, show
 from turnout.core.errors import NotFound
 from turnout.core.json import JsonObject
@@ -31,8 +32,8 @@ TAIL = 12
 @click.option("--route", help="Only requests of this route.")
 @click.option("--failed", is_flag=True, help="Only requests that did not end well.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Default: from the configuration.")
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@data_dir_option
+@config_option
 def requests(
     request_id: str | None,
     limit: int,

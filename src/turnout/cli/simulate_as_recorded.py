@@ -11,8 +11,8 @@ import orjson
 from rich.markup import escape
 from rich.table import Column
 
-from turnout.cli.simulate_amounts import dollars, exact
-from turnout.cli.simulate_options import Format
+from turnout.cli.amounts import UNKNOWN, calls, dollars, exact
+from turnout.cli.options import Format
 from turnout.cli.tables import plain_table, show
 from turnout.core.json import Json, JsonObject
 from turnout.planning.as_recorded import Difference, Rows, Verdict
@@ -59,11 +59,11 @@ def _json(rows: Rows, each: Difference) -> JsonObject:
 
 def _show(verdict: Verdict) -> None:
     click.echo(
-        f"{verdict.agreeing:,} calls cost today what was recorded, to the nanodollar:"
+        f"{calls(verdict.agreeing)} cost today what was recorded, to the nanodollar:"
         f" {dollars(Fraction(verdict.agreeing_nano, _NANO))}."
     )
     if verdict.unpriced:
-        click.echo(f"{verdict.unpriced:,} calls were recorded without a price row: nothing to compare.")
+        click.echo(f"Recorded without a price row, so that there is nothing to compare: {calls(verdict.unpriced)}.")
     if not verdict.differences:
         return
     table = plain_table(
@@ -75,7 +75,7 @@ def _show(verdict: Verdict) -> None:
         Column("now", justify="right"),
     )
     for rows, each in verdict.differences.items():
-        now = "not known" if each.now_nano is None else dollars(Fraction(each.now_nano, _NANO))
+        now = UNKNOWN if each.now_nano is None else dollars(Fraction(each.now_nano, _NANO))
         recorded = dollars(Fraction(each.recorded_nano, _NANO))
         table.add_row(*(escape(name) for name in (rows.then, rows.version, rows.now)), f"{each.calls:,}", recorded, now)
     show("", table)

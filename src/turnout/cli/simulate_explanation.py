@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from turnout.catalogue.tariff import UnknownPrice
-from turnout.cli.simulate_amounts import dollars, exact, percent, share_text
+from turnout.cli.amounts import dollars, exact, percent, share_text
 from turnout.core.json import Json, JsonObject
 from turnout.planning.inverse import Explanation, Line
 

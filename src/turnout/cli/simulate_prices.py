@@ -11,8 +11,8 @@ import click
 
 from turnout.catalogue.ratios import Learned, Ratios
 from turnout.catalogue.tariff import PriceBook, PriceKey
+from turnout.cli.amounts import share_text
 from turnout.cli.loaded import load_config
-from turnout.cli.simulate_amounts import share_text
 from turnout.core.errors import TurnoutError
 from turnout.planning.candidate import GIVEN, Service, read_candidate
 from turnout.planning.traffic import RatioFrom

@@ -11,11 +11,10 @@ from random import Random
 import click
 
 from turnout.catalogue.tariff import PriceBook, UnknownPrice
-from turnout.cli.simulate_options import COUNT, SHARE, Format, format_options, refusing
+from turnout.cli.options import COUNT, DOLLARS, SHARE, Format, config_option, format_options, plot_option, refusing
 from turnout.cli.simulate_prices import prices_in_use
 from turnout.cli.simulate_retries_plot import plot_retries
 from turnout.cli.simulate_retries_report import Report, show_report
-from turnout.cli.simulate_usd import USD
 from turnout.core.clock import SystemClock
 from turnout.planning.candidate import Service, read_candidate
 from turnout.planning.cascade import Prices, Strong
@@ -53,11 +52,11 @@ _WEEK = 7
 )
 @click.option("--accept-wrong", type=SHARE, default="0", help="Share of wrong answers that it accepts. Default: 0.")
 @click.option("--at-once", is_flag=True, help="All attempts are made side by side, not one after the other.")
-@click.option("--cost", type=USD, help="Dollars for a call, such as 0.002.")
+@click.option("--cost", type=DOLLARS, help="Dollars for a call, such as 0.002.")
 @click.option("--model", help="Instead: a model whose price is known, such as deepseek/deepseek-v4-pro.")
-@click.option("--check-cost", type=USD, default="0", help="Dollars for a check of one answer. Default: 0.")
+@click.option("--check-cost", type=DOLLARS, default="0", help="Dollars for a check of one answer. Default: 0.")
 @click.option("--strong", help="A strong model to compare with, whose price is known.")
-@click.option("--strong-cost", type=USD, help="Instead: dollars for a call of it.")
+@click.option("--strong-cost", type=DOLLARS, help="Instead: dollars for a call of it.")
 @click.option("--strong-success", type=SHARE, help="Share of its first attempts that are right.")
 @click.option(
     "--strong-rescue",
@@ -77,8 +76,8 @@ _WEEK = 7
 )
 @click.option("--resamples", type=click.IntRange(20, 100_000), default=400, help="For intervals. Default: 400.")
 @click.option("--seed", type=int, default=0, help="Of the resampling. Default: 0.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw success and cost to a file, such as retries.png.")
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@plot_option
+@config_option
 @format_options
 def retries(
     success: Fraction | None,

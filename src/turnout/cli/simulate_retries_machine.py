@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import orjson
 
-from turnout.cli.simulate_amounts import exact, share_text
+from turnout.cli.amounts import exact, share_text
 from turnout.core.json import Json, JsonObject
 from turnout.planning.cascade import Way
 from turnout.planning.correlation import Interval

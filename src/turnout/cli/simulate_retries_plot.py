@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from turnout.cli.simulate_figures import COLOURS, new_figure, save_figure
+from turnout.cli.figure import COLOURS, new_figure, save_figure
 from turnout.planning.retry_study import Case, Study
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from fractions import Fraction
 import click
 from rich.table import Column, Table
 
-from turnout.cli.simulate_amounts import dollars
-from turnout.cli.simulate_options import Format
+from turnout.cli.amounts import chance, dollars
+from turnout.cli.options import Format
 from turnout.cli.simulate_retries_machine import as_csv, as_json
 from turnout.cli.tables import plain_table, show
 from turnout.planning.correlation import Interval
@@ -63,7 +63,7 @@ def _show(report: Report) -> None:
 
 def _show_summary(summary: DrawsSummary) -> None:
     click.echo(
-        f"{summary.tasks} tasks, {summary.attempts} attempts: {percent(summary.mean)} right. "
+        f"{summary.tasks} tasks, {summary.attempts} attempts: {chance(summary.mean)} right. "
         f"{summary.never} tasks are never right, {summary.always} always."
     )
     if summary.moments is None or summary.likelihood is None:
@@ -82,10 +82,10 @@ def _show_summary(summary: DrawsSummary) -> None:
     for each in summary.pass_at:
         table.add_row(
             str(each.attempts),
-            percent(each.independent),
-            percent(each.own_rates),
+            chance(each.independent),
+            chance(each.own_rates),
             _range(each.own_rates_interval),
-            "too few attempts" if each.unbiased is None else percent(each.unbiased),
+            "too few attempts" if each.unbiased is None else chance(each.unbiased),
             _range(each.unbiased_interval),
         )
     _show_table("At least one attempt is right, from the recorded attempts themselves", table)
@@ -96,7 +96,7 @@ def _show_attempts(study: Study) -> None:
         *_columns("at most", *(_heading(case) for case in study.cases)),
     )
     for most in [each for each in _STEPS if each < study.most] + [study.most]:
-        table.add_row(f"{most}", *(percent(case.outcomes[most - 1].right) for case in study.cases))
+        table.add_row(f"{most}", *(chance(case.outcomes[most - 1].right) for case in study.cases))
     _show_table("An answer is accepted and right, by the correlation of attempts at the same task", table)
 
 
@@ -108,11 +108,11 @@ def _show_ends(study: Study) -> None:
         sure = last.right_of_accepted
         table.add_row(
             _heading(case),
-            percent(last.any_right),
-            percent(last.right),
-            percent(last.wrong),
-            percent(last.none),
-            "-" if sure is None else percent(sure),
+            chance(last.any_right),
+            chance(last.right),
+            chance(last.wrong),
+            chance(last.none),
+            "-" if sure is None else chance(sure),
             f"{study.most if study.at_once else float(last.attempts):.2f}",
         )
     _show_table(f"With at most {study.most} attempts", table)
@@ -129,8 +129,8 @@ def _show_ways(compared: Sequence[tuple[Case, Comparison]]) -> None:
             table.add_row(
                 _heading(case),
                 way.name,
-                percent(way.right),
-                percent(way.wrong),
+                chance(way.right),
+                chance(way.wrong),
                 dollars(way.cost),
                 "never" if way.per_right is None else dollars(way.per_right),
                 f"{float(way.calls):.2f}",
@@ -164,7 +164,7 @@ def assumptions(report: Report) -> list[str]:
     check = study.check
     lines = [
         "Tasks' own rates follow a beta distribution; given its task, an attempt does not depend on the others.",
-        f"The check accepts {percent(check.accepts_right)} of right answers and {percent(check.accepts_wrong)} of "
+        f"The check accepts {chance(check.accepts_right)} of right answers and {chance(check.accepts_wrong)} of "
         "wrong ones, each time anew. A check that errs alike on every answer to a task is worse than this.",
     ]
     if study.at_once:
@@ -177,9 +177,9 @@ def assumptions(report: Report) -> list[str]:
         lines.append("A wrong answer that was accepted costs nothing here. What it costs you is not counted.")
     if study.strong is not None:
         who = "The strong model" if report.dear is None else report.dear
-        lines.append(f"{who} is right in {percent(study.strong.success)} of its calls, and its answer is checked too.")
+        lines.append(f"{who} is right in {chance(study.strong.success)} of its calls, and its answer is checked too.")
         lines.append(
-            f"On the tasks that are left to it, it is right in {percent(study.strong.rescue)}"
+            f"On the tasks that are left to it, it is right in {chance(study.strong.rescue)}"
             + (
                 "."
                 if report.rescue_given
@@ -210,14 +210,3 @@ def _between(found: Interval | None) -> str:
 
 def _range(found: Interval | None) -> str:
     return "" if found is None else f"{found.low:.1%} - {found.high:.1%}"
-
-
-def percent(share: Fraction) -> str:
-    """`52.6%`; near 0 and 1 with two digits of the distance: `99.987%`."""
-    away = 100 * min(share, 1 - share)
-    if away == 0:
-        return f"{float(share):.0%}"
-    places = 1
-    while places < 6 and away < Fraction(10, 10**places):
-        places += 1
-    return f"{float(share) * 100:.{places}f}%"

@@ -9,13 +9,12 @@ from pathlib import Path
 import click
 
 from turnout.catalogue.tariff import UnknownPrice
-from turnout.cli.simulate_options import COUNT, SHARE, Format, format_options, refusing
+from turnout.cli.options import COUNT, DOLLARS, SHARE, Format, config_option, format_options, plot_option, refusing
 from turnout.cli.simulate_prices import prices_in_use
 from turnout.cli.simulate_selfhost_assumptions import Assumptions, told
 from turnout.cli.simulate_selfhost_plot import plot_selfhost
 from turnout.cli.simulate_selfhost_question import footprint_of, gpu_named, instances_of, sequences_of, speed_of
 from turnout.cli.simulate_selfhost_report import show_report
-from turnout.cli.simulate_usd import USD
 from turnout.core.clock import SystemClock
 from turnout.planning.candidate import Service, read_candidate
 from turnout.planning.footprint import Precision
@@ -40,7 +39,7 @@ _WEEK = 7
 @click.option("--calls-per-day", type=COUNT, help="A volume to cost, such as 1M.")
 @click.option("--gpu", "gpu_name", default="h200", show_default=True, help="h100, h200, b200 or b300.")
 @click.option("--gpus", type=click.IntRange(1, 256), help="Of an instance. Default: as measured, else as few as fit.")
-@click.option("--hourly", type=USD, help="Dollars for a GPU and hour. Default: a list price, with its day.")
+@click.option("--hourly", type=DOLLARS, help="Dollars for a GPU and hour. Default: a list price, with its day.")
 @click.option("--precision", type=click.Choice([each.value for each in Precision]), default=Precision.RELEASE.value)
 @click.option("--throughput", type=COUNT, help="Tokens a second and GPU, input and output together.")
 @click.option("--prefill", type=COUNT, help="Instead, with --decode: input tokens a second and GPU.")
@@ -52,7 +51,7 @@ _WEEK = 7
 @click.option("--context", type=COUNT, help="Tokens of the longest call. Default: input and output together.")
 @click.option("--memory-share", type=SHARE, default="90%", show_default=True, help="Of a GPU: for weights and cache.")
 @click.option(
-    "--fixed", type=USD, default="0", help="Dollars a day beside the GPUs: people, storage, spares. Default: 0."
+    "--fixed", type=DOLLARS, default="0", help="Dollars a day beside the GPUs: people, storage, spares. Default: 0."
 )
 @click.option("--swing", type=SHARE, default="30%", show_default=True, help="How far each assumption is moved.")
 @click.option("--parameters", type=COUNT, help="Of a model that is not shipped, such as 70B; with --cache-bytes.")
@@ -61,8 +60,8 @@ _WEEK = 7
 @click.option(
     "--start", type=click.DateTime(["%Y-%m-%d"]), help="First day of the week whose prices hold. Default: today."
 )
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw cost by volume to a file, such as selfhost.png.")
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@plot_option
+@config_option
 @format_options
 def self_host(
     model: str,

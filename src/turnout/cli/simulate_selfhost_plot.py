@@ -10,8 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from turnout.cli.simulate_amounts import dollars, percent
-from turnout.cli.simulate_figures import COLOURS, new_figure, save_figure
+from turnout.cli.amounts import dollars, percent
+from turnout.cli.figure import COLOURS, new_figure, save_figure
 from turnout.planning.selfhost_study import HostStudy
 
 if TYPE_CHECKING:

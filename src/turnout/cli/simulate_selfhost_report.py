@@ -10,8 +10,8 @@ import click
 import orjson
 from rich.table import Column, Table
 
-from turnout.cli.simulate_amounts import dollars, exact, percent, share_text
-from turnout.cli.simulate_options import Format
+from turnout.cli.amounts import dollars, exact, percent, share_text
+from turnout.cli.options import Format
 from turnout.cli.tables import plain_table, show
 from turnout.core.json import Json, JsonObject
 from turnout.planning.footprint import Stored

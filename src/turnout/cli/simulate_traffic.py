@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,11 +12,19 @@ from rich.console import Console
 from rich.progress import track
 from sqlalchemy import Connection
 
-from turnout.catalogue.calendar import zone_named
 from turnout.catalogue.tariff import GLOBAL, PriceBook, Tier
 from turnout.cli.admin import location_of_record, told
+from turnout.cli.options import (
+    SHARE,
+    Format,
+    config_option,
+    data_dir_option,
+    format_options,
+    period_options,
+    plot_option,
+    refusing,
+)
 from turnout.cli.simulate_as_recorded import show_verdict
-from turnout.cli.simulate_options import SHARE, Format, format_options, refusing
 from turnout.cli.simulate_prices import prices_in_use, ratios_of
 from turnout.cli.simulate_traffic_report import TrafficReport, plot_traffic, show_traffic
 from turnout.core.clock import SystemClock
@@ -59,18 +67,16 @@ def _cache(_context: click.Context, _param: click.Parameter, value: str | None) 
 @click.option("--price", "prices", multiple=True, help="Prices of your own: NAME=in/out or NAME=in/out/cached.")
 @click.option("--as-recorded", is_flag=True, help="Compare the prices of today with what was recorded, row by row.")
 @click.option("--by", type=click.Choice(DIMENSIONS), default="route", show_default=True, help="What a line is for.")
-@click.option("--since", default="30d", show_default=True, help="A day, a month, an instant, or a length such as 7d.")
-@click.option("--until", help="The end, not in it. Default: now.")
-@click.option("--zone", default="UTC", show_default=True, help="Time zone of the period's days.")
+@period_options("30d")
 @click.option("--shift", type=SHARE, help="Of the calls: can wait for off-peak hours.")
 @click.option("--cache", callback=_cache, help="keep, lost, or a share. Default: lost where the seller changes.")
 @click.option("--per-token", is_flag=True, help="Convert no tokens: each model makes as many of a text as another.")
 @click.option("--drop-reasoning", is_flag=True, help="Leave reasoning tokens out.")
 @click.option("--tier", type=click.Choice([each.value for each in Tier]), default=Tier.STANDARD.value)
 @click.option("--region", default=GLOBAL, show_default=True, help="Where inference would run.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the sums to a file, such as traffic.png.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Default: from the configuration.")
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@plot_option
+@data_dir_option
+@config_option
 @format_options
 def traffic(
     targets: tuple[str, ...],
@@ -79,7 +85,7 @@ def traffic(
     by: Dimension,
     since: str,
     until: str | None,
-    zone: str,
+    zone: tzinfo,
     shift: Fraction | None,
     cache: Cache | Fraction | None,
     per_token: bool,
@@ -98,7 +104,7 @@ def traffic(
     """
     in_use = prices_in_use(config)
     with refusing():
-        period = read_period(since, until, zone_named(zone), SystemClock().now())
+        period = read_period(since, until, zone, SystemClock().now())
         asked = _targets(targets, prices, in_use.book, Service(tier=Tier(tier), region=region), period.start)
         if not asked and not as_recorded:
             raise ValueError("Name where the traffic would go, with --to or --price; or ask for --as-recorded.")
@@ -128,7 +134,7 @@ def traffic(
         repriced=repricer.finish(),
         void=void,
         shift=shift or Fraction(0),
-        zone=zone,
+        zone=str(zone),
         prices_version=in_use.version,
     )
     show_traffic(report, form)

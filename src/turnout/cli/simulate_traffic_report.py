@@ -16,9 +16,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from turnout.catalogue.tariff import shown
-from turnout.cli.simulate_amounts import dollars, exact, percent, share_text
-from turnout.cli.simulate_options import Format
-from turnout.cli.simulate_plots import Bars, plot_bars
+from turnout.cli.amounts import UNKNOWN, calls, dollars, exact, percent, share_text
+from turnout.cli.options import Format
+from turnout.cli.simulate_bars import Bars, plot_bars
 from turnout.cli.tables import plain_table, show
 from turnout.core.json import Json, JsonObject
 from turnout.planning.quote import Cache
@@ -72,7 +72,7 @@ def _is_recorded(found: Sum) -> bool:
 def _recorded_text(found: Sum) -> str:
     """What is not known is not $0, and not left out of a sum without a word."""
     if not _is_recorded(found):
-        return "not known"
+        return UNKNOWN
     return dollars(Fraction(_recorded(found), _NANO)) + (" + ?" if found.unrecorded else "")
 
 
@@ -175,7 +175,7 @@ def _cells(report: TrafficReport, found: Iterable[Sum | None], standing: Standin
     cells = [f"{sums[0].calls + sums[0].unknown:,}", _recorded_text(sums[0])]
     for each in sums:
         if not each.calls:
-            cells += ["not known", "-"]
+            cells += [UNKNOWN, "-"]
             continue
         cost, recorded = report.cost(each), Fraction(each.recorded_nano, _NANO)
         part = percent((cost - recorded) / recorded, signed=True) if recorded and standing != "unpriced" else "-"
@@ -189,13 +189,13 @@ def _missing(total: Sums, labels: Iterable[str]) -> Iterator[str]:
         sums = [each for (name, _), each in total.items() if name == label]
         reasons: dict[str, int] = {}
         for each in sums:
-            for reason, calls in each.reasons.items():
-                reasons[reason] = reasons.get(reason, 0) + calls
+            for reason, count in each.reasons.items():
+                reasons[reason] = reasons.get(reason, 0) + count
         if reasons:
             left_out = Fraction(sum(each.unknown_nano for each in sums), _NANO)
-            yield f"* {label} leaves out {sum(reasons.values()):,} calls, recorded at {dollars(left_out)}:"
+            yield f"* {label} leaves out {calls(sum(reasons.values()))}, recorded at {dollars(left_out)}:"
             yield from (
-                f"  {calls:,}: {reason}" for reason, calls in sorted(reasons.items(), key=lambda item: -item[1])
+                f"  {count:,}: {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
             )
 
 
@@ -214,7 +214,7 @@ def assumptions(report: TrafficReport) -> list[str]:
     lines += _ratios(report.repriced.assumed)
     lines.append("Reasoning tokens are kept." if question.reasoning else "Reasoning tokens are left out.")
     if report.void:
-        lines.append(f"{report.void:,} calls were not billed, and are left out.")
+        lines.append(f"Left out, because nothing was billed for them: {calls(report.void)}.")
     if question.by == "tag":
         lines.append("A call with several tags is in the line of each; the total counts it once.")
     lines.append(f"Prices: version {report.prices_version}.")
@@ -229,13 +229,13 @@ def _caches(assumed: Iterable[Assumed], label: str) -> list[str]:
             sellers.append(each.channel)
     told: list[str] = []
     for cache, sellers in found.items():
-        calls = f"calls that {', '.join(sorted(sellers))} had"
+        these = f"calls that {', '.join(sorted(sellers))} had"
         if cache is Cache.KEEP:
-            told.append(f"{calls} keep their cached share")
+            told.append(f"{these} keep their cached share")
         elif cache is Cache.LOST:
-            told.append(f"{calls} lose their prompt cache, all input is paid in full")
+            told.append(f"{these} lose their prompt cache, all input is paid in full")
         else:
-            told.append(f"{percent(cache)} of the input of {calls} is read from a cache")
+            told.append(f"{percent(cache)} of the input of {these} is read from a cache")
     return told
 
 

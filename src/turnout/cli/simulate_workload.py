@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from fractions import Fraction
 from pathlib import Path
 
 import click
 
-from turnout.catalogue.calendar import WEEKDAYS, zone_named
+from turnout.catalogue.calendar import WEEKDAYS
 from turnout.catalogue.ratios import CLASSES
 from turnout.catalogue.tariff import GLOBAL, PriceBook, Tier, UnknownPrice
-from turnout.cli.simulate_options import COUNT, DOLLARS, SHARE, Format, format_options, refusing
-from turnout.cli.simulate_plots import Bars, plot_bars
+from turnout.cli.options import (
+    COUNT,
+    DOLLARS,
+    SHARE,
+    ZONE,
+    Format,
+    config_option,
+    format_options,
+    plot_option,
+    refusing,
+)
+from turnout.cli.simulate_bars import Bars, plot_bars
 from turnout.cli.simulate_prices import prices_in_use, ratios_from
 from turnout.cli.simulate_workload_report import Report, describe, show_report
 from turnout.core.clock import SystemClock
@@ -34,7 +44,7 @@ from turnout.planning.workload import EXAMPLE, Workload, made, read_parts
 @click.option("--reasoning", type=SHARE, help="Of the output: reasoning.")
 @click.option("--off-peak-share", type=SHARE, help="Of the calls: made off-peak. Default: as the hours have it.")
 @click.option("--hours", help="When calls are made: 9-17, or 09:30-12:00,13-17. Default: all day.")
-@click.option("--zone", default="UTC", show_default=True, help="Time zone of hours and days, such as Europe/Berlin.")
+@click.option("--zone", type=ZONE, default="UTC", show_default=True, help="Whose hours and days: Europe/Berlin.")
 @click.option("--weekdays", is_flag=True, help="No calls on Saturdays and Sundays.")
 @click.option("--days", type=click.IntRange(1, 3660), help=f"Length of the period. Default: {DEFAULT_DAYS}.")
 @click.option("--start", type=click.DateTime(["%Y-%m-%d"]), help="First day. Default: today.")
@@ -51,8 +61,8 @@ from turnout.planning.workload import EXAMPLE, Workload, made, read_parts
 )
 @click.option("--explain", "target", type=DOLLARS, help="Which shares would make the cost this sum, such as 70K.")
 @click.option("--off-peak-discount", type=SHARE, help="With --explain: assumed where a price has no hours.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the costs to a file, such as costs.png.")
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@plot_option
+@config_option
 @format_options
 def workload(
     line: str | None,
@@ -64,7 +74,7 @@ def workload(
     reasoning: Fraction | None,
     off_peak_share: Fraction | None,
     hours: str | None,
-    zone: str,
+    zone: tzinfo,
     weekdays: bool,
     days: int | None,
     start: datetime | None,
@@ -110,7 +120,7 @@ def workload(
     report = Report(
         workload=asked,
         period=period,
-        zone=zone,
+        zone=str(zone),
         baseline=first,
         forecasts=tuple(forecast(asked, each, period, ratio=ratios[each.label], shift=shift) for each in compared),
         shift=shift,
@@ -152,19 +162,18 @@ def _workload(line: str | None, options: dict[str, int | Fraction | None]) -> Wo
 
 
 def _period(
-    hours: str | None, zone: str, weekdays: bool, *, days: int | None, start: datetime | None, month_text: str | None
+    hours: str | None, zone: tzinfo, weekdays: bool, *, days: int | None, start: datetime | None, month_text: str | None
 ) -> Period:
-    where = zone_named(zone)
     if month_text is not None and (days is not None or start is not None):
         raise ValueError("--month is a period by itself: leave --start and --days out.")
     if month_text is not None:
         first, length = month(month_text)
     else:
-        first = SystemClock().now().astimezone(where).date() if start is None else start.date()
+        first = SystemClock().now().astimezone(zone).date() if start is None else start.date()
         length = DEFAULT_DAYS if days is None else days
     given = {} if hours is None else {"hours": read_hours(hours)}
     chosen = frozenset(range(5 if weekdays else len(WEEKDAYS)))
-    return Period(first=first, days=length, zone=where, weekdays=chosen, **given)
+    return Period(first=first, days=length, zone=zone, weekdays=chosen, **given)
 
 
 def _candidates(

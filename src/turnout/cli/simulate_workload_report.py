@@ -14,9 +14,9 @@ from rich.table import Column
 
 from turnout.catalogue.calendar import Hours
 from turnout.catalogue.tariff import UnknownPrice
-from turnout.cli.simulate_amounts import against, dollars, exact, finely, percent, share_text
+from turnout.cli.amounts import UNKNOWN, against, calls, dollars, exact, finely, percent, share_text
+from turnout.cli.options import Format
 from turnout.cli.simulate_explanation import explanation_json, explanation_lines
-from turnout.cli.simulate_options import Format
 from turnout.cli.tables import plain_table, show
 from turnout.core.json import Json, JsonObject
 from turnout.planning.inverse import Explanation
@@ -81,7 +81,7 @@ def _show(report: Report) -> None:
 
 def _cells(each: Forecast, report: Report) -> tuple[str, ...]:
     if isinstance(each.cost, UnknownPrice):
-        return ("not known", "-", "-", "-", "-")
+        return (UNKNOWN, "-", "-", "-", "-")
     base = report.base()
     difference, part = against(each.cost, base) if base is not None else (None, None)
     own = each.candidate.label == report.baseline
@@ -117,7 +117,7 @@ def assumptions(report: Report) -> list[str]:
     active = len(period.active_days())
     lines = [
         f"{period.days} days from {period.first} ({report.zone}), with calls on {active} of them:"
-        f" {workload.calls_per_day * active:,} calls, spread evenly over {_hours(period.hours)}.",
+        f" {calls(workload.calls_per_day * active)}, spread evenly over {_hours(period.hours)}.",
         f"Cached reads are {percent(workload.cached)} of the input on every model; all other input is paid in full.",
     ]
     if report.shift:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, tzinfo
+from datetime import date, tzinfo
 from pathlib import Path
 from typing import get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 from sqlalchemy import Connection
 
 from turnout.cli import spend_export, spend_table
 from turnout.cli.admin import location_of_record, told
+from turnout.cli.amounts import calls
 from turnout.cli.doctor_books import kept_since
+from turnout.cli.options import (
+    Format,
+    config_option,
+    data_dir_option,
+    format_options,
+    period_options,
+    plot_option,
+    refusing,
+)
 from turnout.cli.spend_report import Report, SpendLine
 from turnout.core.clock import SystemClock
 from turnout.core.money import NOTHING, Money
@@ -23,13 +32,6 @@ from turnout.ledger.queries import reading
 from turnout.ledger.report_period import Period, read_period
 from turnout.ledger.spending import COLUMNS, TIMES, Dimension, Question, Spending, money, spending, without_days
 from turnout.ledger.verify import verify
-
-
-def _zone(_context: click.Context, _param: click.Parameter, value: str) -> tzinfo:
-    try:
-        return UTC if value == "UTC" else ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise click.BadParameter(f"'{value}' is no time zone such as Europe/Berlin or UTC.") from None
 
 
 def _by(_context: click.Context, _param: click.Parameter, value: str) -> tuple[Dimension, ...]:
@@ -52,28 +54,17 @@ def _where(_context: click.Context, _param: click.Parameter, value: Sequence[str
     return chosen
 
 
-def _plot(_context: click.Context, _param: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and value.suffix not in (".png", ".svg"):
-        raise click.BadParameter("A plot's name ends in .png or .svg.")
-    return value
-
-
 @click.command()
 @click.option("--by", default="model", show_default=True, callback=_by, help=f"Of: {', '.join(get_args(Dimension))}.")
-@click.option("--since", default="month", show_default=True, help="2026-11-01, 2026-11, 7d, 24h, day, week, month ...")
-@click.option("--until", help="The first day or instant that is not in it. Default: now.")
-@click.option("--zone", default="UTC", show_default=True, callback=_zone, help="Whose days, such as Europe/Berlin.")
+@period_options("month")
 @click.option("--where", multiple=True, callback=_where, metavar="NAME=VALUE", help="Only these; repeat for more.")
 @click.option("--per", metavar="FEEDBACK", help="Cost per accepted answer, or per unit of yours.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Lines of the table.")
-@click.option("--json", "machine", is_flag=True, help="Print JSON, for machines. Amounts are exact, as text.")
-@click.option("--csv", "comma", is_flag=True, help="Print CSV, for spreadsheets. Amounts are exact.")
-@click.option(
-    "--plot", type=click.Path(path_type=Path), callback=_plot, metavar="FILE", help="Draw days: .png or .svg."
-)
+@format_options
+@plot_option
 @click.option("--verify", "check", is_flag=True, help="Instead, add everything up again and list what differs.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Default: from the configuration.")
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@data_dir_option
+@config_option
 def spend(
     by: tuple[Dimension, ...],
     since: str,
@@ -82,8 +73,7 @@ def spend(
     where: dict[str, tuple[str, ...]],
     per: str | None,
     limit: int,
-    machine: bool,
-    comma: bool,
+    form: Format,
     plot: Path | None,
     check: bool,
     data_dir: Path | None,
@@ -93,12 +83,8 @@ def spend(
 
     A cost that is not known is never shown as 0. A call with two tags counts under both.
     """
-    if machine and comma:
-        raise click.UsageError("Choose one of --json and --csv.")
-    try:
+    with refusing():
         period = read_period(since, until, zone, SystemClock().now())
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
     question = Question(period=period, by=by, where=where)
     with told(), reading(location_of_record(config, data_dir)) as connection:
         if check:
@@ -107,14 +93,12 @@ def spend(
         report = _report(connection, question, per)
         if plot is not None:
             _draw(connection, question, plot)
-    if machine:
+    if form is Format.JSON:
         click.echo(spend_export.as_json(report))
-    elif comma:
+    elif form is Format.CSV:
         click.echo(spend_export.as_csv(report), nl=False)
     else:
         spend_table.print_report(report, limit)
-    if plot is not None:
-        click.echo(f"Drawn: {plot}", err=True)
 
 
 def _report(connection: Connection, question: Question, per: str | None) -> Report:
@@ -190,7 +174,7 @@ def _unpriced(connection: Connection, question: Question) -> dict[str, int]:
 
 
 def _draw(connection: Connection, question: Question, path: Path) -> None:
-    from turnout.cli.plots import stacked_days  # matplotlib is an extra
+    from turnout.cli.spend_plot import stacked_days  # matplotlib is an extra
 
     first: Dimension = "model"
     for each in question.by:
@@ -209,7 +193,7 @@ def _draw(connection: Connection, question: Question, path: Path) -> None:
     if first == "tag":
         title += ", a call in each of its tags"
     if found.total.unpriced:
-        title += f", without {found.total.unpriced:,} calls whose price is not known"
+        title += f", without {calls(found.total.unpriced)} whose price is not known"
     stacked_days(path, days, series, title)
 
 

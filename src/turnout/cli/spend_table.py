@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
+from turnout.cli.amounts import UNKNOWN, calls, dollars
 from turnout.cli.spend_report import Report, SpendLine
 from turnout.cli.tables import fitting, plain_table, short_count, show
 from turnout.core.money import NOTHING, Money, total
@@ -21,8 +22,6 @@ _BARS = "▁▂▃▄▅▆▇█"
 _MOST_DAYS = 92
 _NAME = 18
 _FIRST_TO_GO = ("est.", "output", "input", "cached", "before", "a call")
-_PLACES = ((Decimal(1000), Decimal("0.01")), (Decimal(1), Decimal("0.0001")), (Decimal(0), Decimal("0.000001")))
-"""From that many dollars on, so many digits are shown. `--json` has all."""
 
 
 def print_report(report: Report, limit: int) -> None:
@@ -43,20 +42,6 @@ def print_report(report: Report, limit: int) -> None:
 def printable(text: str) -> str:
     """Names come from callers; what would steer a terminal is shown as a box."""
     return "".join(each if each.isprintable() else "\ufffd" for each in text)
-
-
-def amount(money: Money | None, beside: Money | None = None) -> str:
-    """Such as `$1,234.50`, `$12.3456`, `$0.008926`; `unknown` where it is not known. With as many digits as the
-    largest one `beside` it has; what they can't show is `<$0.01` and not 0."""
-    if money is None:
-        return "unknown"
-    size = abs(money.usd)
-    step = next(step for least, step in _PLACES if max(size, beside.usd if beside else size) >= least)
-    rounded = size.quantize(step, ROUND_HALF_EVEN)
-    sign = "-" if money.usd < 0 else ""
-    if size and not rounded:
-        return f"<{sign}${step:f}"
-    return f"{sign}${rounded:,f}" if size else "$0"
 
 
 def _heading(report: Report) -> str:
@@ -114,8 +99,8 @@ def _cells(report: Report, line: SpendLine) -> dict[str, str]:
         "input": _tokens(sums.input_tokens),
         "cached": _percent(sums.cached_tokens, sums.input_tokens),
         "output": _tokens(sums.output_tokens),
-        "cost": amount(sums.cost, of_all.cost),
-        "a call": amount(sums.cost_per_call) if sums.calls > sums.unpriced else "-",
+        "cost": dollars(sums.cost, of_all.cost),
+        "a call": dollars(sums.cost_per_call) if sums.calls > sums.unpriced else "-",
     }
     if of_all.estimated:
         cells["est."] = _percent(sums.estimated, sums.calls) if sums.estimated else ""
@@ -130,7 +115,7 @@ def _cells(report: Report, line: SpendLine) -> dict[str, str]:
 
 
 def _worth(report: Report, outcomes: Outcomes) -> dict[str, str]:
-    each = "-" if not outcomes.units_micro else amount(outcomes.cost_per_unit)
+    each = "-" if not outcomes.units_micro else dollars(outcomes.cost_per_unit)
     if report.per != ACCEPTED:
         units = Decimal(outcomes.units_micro).scaleb(-6).normalize()
         return {f"{report.per}": f"{units:,f}" if outcomes.rated else "-", "per unit": each}
@@ -160,7 +145,7 @@ def _change(sums: Sums, before: Sums | None) -> str:
     if before is None or not before.calls:
         return "new" if sums.calls else ""
     if sums.cost is None or before.cost is None:
-        return "unknown"
+        return UNKNOWN
     if before.cost == NOTHING:
         return "" if sums.cost == NOTHING else "was $0"
     return f"{sums.cost_nano / before.cost_nano - 1:+.0%}"
@@ -198,7 +183,7 @@ def _unknown(report: Report) -> str:
     names = [f"{printable(model)} ({count:,})" for model, count in report.unpriced.items()]
     listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return (
-        f"The cost of {report.total.sums.unpriced:,} calls is unknown, and in no amount here: {listed}. `turnout price"
+        f"The cost of {calls(report.total.sums.unpriced)} is not known, and in no amount here: {listed}. `turnout price"
         " MODEL` says why. Give the model a price of your own, as docs/prices.md shows; it holds for new calls."
     )
 
@@ -209,4 +194,4 @@ def _sparkline(days: Sequence[tuple[date, Money]]) -> str:
         return ""
     heights = [int(max(cost.usd, Decimal(0)) * (len(_BARS) - 1) / most[1].usd + Decimal("0.5")) for _, cost in days]
     bars = "".join(_BARS[height] for height in heights)
-    return f"by day  {bars}  {days[0][0]} to {days[-1][0]}, most on {most[0]}: {amount(most[1])}"
+    return f"by day  {bars}  {days[0][0]} to {days[-1][0]}, most on {most[0]}: {dollars(most[1])}"

@@ -24,6 +24,7 @@ from turnout.catalogue.tokenizers import EXACT_LETTERS, counter, installed, toke
 from turnout.catalogue.usage_classes import billable
 from turnout.cli.admin import location_of_record, told
 from turnout.cli.loaded import load_config
+from turnout.cli.options import config_option, data_dir_option
 from turnout.cli.tables import plain_table, show
 from turnout.core.clock import SystemClock
 from turnout.core.json import Json
@@ -58,8 +59,8 @@ class _Count:
 @click.option("--model", "models", multiple=True, help="A model such as deepseek-v4-pro or groq/openai/gpt-oss-120b.")
 @click.option("--learned", "learn", is_flag=True, help="Use what the record says of your own calls of 90 days.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Default: from the configuration.")
-@click.option("--config", type=click.Path(path_type=Path), help="Default: $TURNOUT_CONFIG, else ./turnout.toml.")
+@data_dir_option
+@config_option
 def tokens(
     file: BinaryIO, models: tuple[str, ...], learn: bool, machine: bool, data_dir: Path | None, config: Path | None
 ) -> None:

@@ -1,58 +1,39 @@
-"""Plots of spend, where matplotlib is installed (`pip install 'turnout[plots]'`). Imported when a plot is asked for.
+"""Spend by day, drawn as stacked bars. Needs matplotlib: the extra `plots`, imported when a plot is asked for."""
 
-The only place where an amount becomes a float: a pixel has no use for more digits.
-"""
+# The types of matplotlib leave the keywords of its methods open, so a strict reader knows none of its methods whole.
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from turnout.core.errors import ConfigError
+from turnout.cli.figure import COLOURS, GREY, label, new_figure, save_figure
 from turnout.core.money import NOTHING, Money, total
 
-SUFFIXES = (".png", ".svg")
-_MOST = 7
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST = len(COLOURS)
 """Colours that can be told apart; what is left is one grey bar."""
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-"""Okabe and Ito's, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color/)."""
-_REST = "#9A9A9A"
 
 
 def stacked_days(path: Path, days: Sequence[date], series: Mapping[str, Sequence[Money]], title: str) -> None:
     """Writes bars of cost, a bar a day, one colour for each name. `series` has an amount for each day.
 
-    Raises ConfigError where matplotlib is missing or the file can't be written.
+    Raises ClickException where matplotlib is missing or the file can't be written.
     """
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(figsize=(10, 4.8), layout="constrained")
+    figure = new_figure(10, 4.8)
+    axes = figure.add_subplot()
     floor = [0.0] * len(days)
-    for (name, amounts), colour in zip(_largest(series), (*_COLOURS, _REST), strict=False):
+    for (name, amounts), colour in zip(_largest(series), (*COLOURS, GREY), strict=False):
         heights = [float(each.usd) for each in amounts]
-        # An underscore at the front would hide a name from the legend, and a dollar would begin a formula.
-        shown = name.replace("$", r"\$").lstrip("_") or "(none)"
-        axes.bar(range(len(days)), heights, 0.82, bottom=floor, color=colour, label=shown)
+        axes.bar(range(len(days)), heights, 0.82, bottom=floor, color=colour, label=label(name))
         floor = [below + height for below, height in zip(floor, heights, strict=True)]
     _dress(axes, days, title)
-    try:
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
-    except OSError as error:
-        raise ConfigError(f"{path} can't be written: {error.strerror}.") from error
-    finally:
-        pyplot.close(figure)
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib
-    except ImportError:
-        raise ConfigError("Plots need matplotlib: `pip install 'turnout[plots]'`.") from None
-    matplotlib.use("agg")  # no window, whatever the machine has
-    from matplotlib import pyplot
-
-    return pyplot
+    save_figure(figure, path)
 
 
 def _largest(series: Mapping[str, Sequence[Money]]) -> list[tuple[str, Sequence[Money]]]:
@@ -65,14 +46,14 @@ def _largest(series: Mapping[str, Sequence[Money]]) -> list[tuple[str, Sequence[
     return [*ordered[:_MOST], (f"{len(ordered) - _MOST} others", rest)]
 
 
-def _dress(axes: Any, days: Sequence[date], title: str) -> None:
+def _dress(axes: Axes, days: Sequence[date], title: str) -> None:
     step = max(1, -(-len(days) // 12))
     places = range(0, len(days), step)
     axes.set_xticks(places, [f"{days[place]:%d %b}".lstrip("0") for place in places])
     axes.set_xlim(-0.6, len(days) - 0.4)
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("USD a day")
-    axes.yaxis.set_major_formatter("{x:,.10g}")
+    axes.set_ylabel("dollars a day")
+    axes.yaxis.set_major_formatter(lambda value, _: f"${value:,.6g}")
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.8)
     axes.set_axisbelow(True)
