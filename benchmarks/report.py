@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from phases import Phase
-from results import Results, Spread, judge
+from results import UNMETERED, Results, Spread, judge
 
 SERVERS = ("turnout", "nginx", "litellm")
 NAMES = {"turnout": "Turnout", "nginx": "nginx", "litellm": "LiteLLM", "direct": "none"}
@@ -101,6 +101,16 @@ def _ratios(results: Results) -> str:
     return table(("Turnout over", *(NAMES[name] for name in peers)), rows) if rows else ""
 
 
+def _money(results: Results) -> str:
+    """What setting aside and booking adds, round by round."""
+    rows: list[Sequence[str]] = []
+    for figure, title, _ in COSTS:
+        if (added := results.spread("turnout", f"money_{figure}")) is not None:
+            cells = [spread(results.spread(name, figure)) for name in ("turnout", UNMETERED)]
+            rows.append((title, *cells, spread(added)))
+    return table(("median (smallest to largest)", "with money", "without", "added"), rows) if rows else ""
+
+
 def markdown(results: Results, about: Mapping[str, str], phases: Sequence[Phase]) -> str:
     """The whole report."""
     known = {phase.name: phase for phase in phases}
@@ -111,6 +121,8 @@ def markdown(results: Results, about: Mapping[str, str], phases: Sequence[Phase]
         _figures(results, COSTS, known),
         "## Ratios, round by round",
         _ratios(results) or "No peer was measured.",
+        "## Money: two budgets and a price, against `[money] enabled = false`",
+        _money(results) or "Turnout without money was not measured.",
         "## Time",
         _figures(results, LATENCIES, known),
     ]

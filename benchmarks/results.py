@@ -8,6 +8,9 @@ from statistics import median
 
 from phases import ADDED
 
+UNMETERED = "turnout_unmetered"
+"""Turnout with `[money] enabled = false`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -49,6 +52,12 @@ class Results:
         values = self.samples.get(server, {}).get(figure)
         return Spread.of(values) if values else None
 
+    def subtract_unmetered(self) -> None:
+        """Makes the `money_..._cpu` figures: what setting aside and booking adds, round by round."""
+        mine, theirs = self.samples.get("turnout", {}), self.samples.get(UNMETERED, {})
+        for name in [name for name in mine if name.endswith("_cpu") and name in theirs]:
+            mine[f"money_{name}"] = [a - b for a, b in zip(mine[name], theirs[name], strict=True)]
+
     def ratio(self, figure: str, server: str, peer: str) -> Spread | None:
         """`server` over `peer`, taken round by round: what slows one round down slows both."""
         mine, theirs = self.samples.get(server, {}).get(figure), self.samples.get(peer, {}).get(figure)
@@ -74,6 +83,7 @@ class Target:
 TARGETS = (
     Target(title="CPU per JSON request", figure="json_cpu", most=1 / 50, peer="litellm", said="LiteLLM / 50"),
     Target(title="CPU per JSON request", figure="json_cpu", most=10, peer="nginx", said="10 x nginx"),
+    Target(title="of which money", figure="money_json_cpu", most=150, said="150 µs", unit=" µs"),
     Target(title="CPU per burst chunk", figure="burst_cpu", most=3, peer="nginx", said="3 x nginx"),
     Target(title="CPU per paced chunk", figure="paced_cpu", most=4, peer="nginx", said="4 x nginx"),
     Target(title="CPU of a first start", figure="start_fresh_cpu", most=1 / 15, peer="litellm", said="LiteLLM / 15"),

@@ -141,7 +141,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, help="starts of each server (3)")
     parser.add_argument("--scale", type=float, help="share of the usual number of requests (1)")
     parser.add_argument("--quick", action="store_true", help="a look: one round, one start, a tenth of the requests")
-    parser.add_argument("--only", default="", help="servers, comma-separated: turnout,nginx,litellm")
+    parser.add_argument("--only", default="", help="servers, comma-separated: turnout,turnout_unmetered,nginx,litellm")
     parser.add_argument("--phases", default="", help=f"loads, comma-separated: {','.join(p.name for p in PHASES)}")
     parser.add_argument("--litellm", metavar="PATH", help="the litellm command, where it is not on PATH")
     parser.add_argument("--install", action="store_true", help="install the core afresh to weigh it (asks the index)")
@@ -198,6 +198,7 @@ def _run(options: argparse.Namespace, folder: Path) -> None:
     results.add("turnout", size.figures())
     about["install size from"] = size.how
     results.subtract_direct()
+    results.subtract_unmetered()
     about["rounds"] = f"{plan.rounds}, starts {plan.starts}, {plan.scale:g} of the usual number of requests"
     about["settle"] = f"{SETTLE_SECONDS} s between the last answer and the reading of CPU clocks"
     about["command"] = shlex.join(["python", "benchmarks/run.py", *sys.argv[1:]])

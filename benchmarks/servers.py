@@ -67,7 +67,7 @@ def read_recipes(litellm: str | None = None) -> tuple[list[Recipe], list[str]]:
     found: list[Recipe] = []
     missing: list[str] = []
     for name, entry in table.items():
-        program = programs.get(name)
+        program = programs.get(entry["command"][0])
         if program is None:
             missing.append(name)
             continue

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent.parent.parent / "benchmarks"
-ONE_ROUND = ["--rounds", "1", "--starts", "1", "--scale", "0.01", "--no-parts", "--only", "turnout"]
+ONE_ROUND = ["--rounds", "1", "--starts", "1", "--scale", "0.01", "--no-parts", "--only", "turnout,turnout_unmetered"]
 
 
 def _run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +42,16 @@ def test_a_small_run_measures_every_cost_of_the_gateway(small_run: tuple[str, di
 
     assert all(turnout[name][0] > 0 for name in costs + sizes)
     assert {"one_added", "ttft_added", "prompt_added"} <= set(turnout)
+
+
+def test_what_money_adds_is_shown(small_run: tuple[str, dict, Path]) -> None:
+    """It is Turnout's CPU less that of the same without money, in the same round."""
+    report, samples, _ = small_run
+    with_money, without = samples["turnout"], samples["turnout_unmetered"]
+
+    assert with_money["money_json_cpu"][0] == with_money["json_cpu"][0] - without["json_cpu"][0]
+    assert "| of which money | at most 150 µs |" in report
+    assert report.count("\n| CPU per JSON request, µs") == 2
 
 
 def test_a_target_without_its_peer_is_not_called_reached(small_run: tuple[str, dict, Path]) -> None:
