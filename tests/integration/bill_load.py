@@ -61,10 +61,13 @@ class Load:
     """Request and model of all that came, charged or not."""
     told: dict[int, tuple[int, str]]
     """Status and request id that each caller got; 0 and nothing for who left before."""
+    heard: dict[int, int]
+    """Words that those had read who left a stream."""
 
 
 def serve_and_ask(pipe: Connection, seed: int, count: int) -> None:
-    """Entry of the process: sends the upstream's port, receives the gateway's port and keys, sends the Load."""
+    """Entry of the process: sends the upstream's port, receives the gateway's port and keys, says when all is
+    asked, is told when the gateway is quiet, sends the Load."""
     asyncio.run(_main(pipe, plan(seed, count)))
 
 
@@ -74,9 +77,11 @@ async def _main(pipe: Connection, planned: list[Planned]) -> None:
         pipe.send(double.port)
         loop = asyncio.get_running_loop()
         port, keys = await loop.run_in_executor(None, pipe.recv)
-        told = await _ask_all(port, keys, planned)
-        await asyncio.sleep(0.5)  # the last ones that were left
-        pipe.send(Load(charges=upstream.charges(double), reached=upstream.reached, told=told))
+        told, heard = await _ask_all(port, keys, planned)
+        pipe.send("asked")
+        await loop.run_in_executor(None, pipe.recv)  # the gateway has nothing under way any more
+        await asyncio.sleep(0.1)
+        pipe.send(Load(charges=upstream.charges(double), reached=upstream.reached, told=told, heard=heard))
         await loop.run_in_executor(None, pipe.recv)  # the gateway may close its connections first
 
 
@@ -151,7 +156,9 @@ def _truth(reply: Reply, steps: int, tokens: Tokens) -> Tokens:
     if any(b'"totalTokenCount"' in each for each in written):  # it has told its counts already
         return tokens
     pieces = sum(each.count(WORD) == 1 and b'.done"' not in each for each in written)
-    return dataclasses.replace(tokens, output=min(tokens.output, WORD_TOKENS * pieces), reasoning=0)
+    # Anthropic's stream begins with one token of output.
+    least = any(b'"message_start"' in each for each in written)
+    return dataclasses.replace(tokens, output=max(least, min(tokens.output, WORD_TOKENS * pieces)), reasoning=0)
 
 
 def paced(reply: Reply) -> Reply:
@@ -205,6 +212,9 @@ def _written(path: str, stream: bool, answer: Answer) -> Reply:
 
 # ---- the callers
 
+_AGAIN = (b'.done"', b'"response.completed"', b'"response.incomplete"')
+"""Events of the Responses API that say again what was said."""
+
 
 def body_of(one: Planned) -> bytes:
     """The request in its dialect."""
@@ -225,12 +235,15 @@ def body_of(one: Planned) -> bytes:
     return orjson.dumps(body)
 
 
-async def _ask_all(port: int, keys: dict[str, str], planned: list[Planned]) -> dict[int, tuple[int, str]]:
+async def _ask_all(
+    port: int, keys: dict[str, str], planned: list[Planned]
+) -> tuple[dict[int, tuple[int, str]], dict[int, int]]:
     told: dict[int, tuple[int, str]] = {}
+    heard: dict[int, int] = {}
     waiting = iter(planned)
 
     async def worker() -> None:
-        caller = Caller(port)
+        caller = Caller(port, heard)
         for one in waiting:
             try:
                 told[one.mark] = await asyncio.wait_for(caller.ask(one, keys[one.key]), 60)
@@ -240,14 +253,15 @@ async def _ask_all(port: int, keys: dict[str, str], planned: list[Planned]) -> d
         caller.leave()
 
     await asyncio.gather(*(worker() for _ in range(_WORKERS)))
-    return told
+    return told, heard
 
 
 class Caller:
     """One connection at a time, raw: a client library would take more time than the gateway."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, heard: dict[int, int]) -> None:
         self._port = port
+        self._heard = heard
         self._pair: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     def leave(self) -> None:
@@ -288,12 +302,14 @@ class Caller:
         if "content-length" in headers:
             await reader.readexactly(int(headers["content-length"]))
             return told
-        events = 0
+        events = words = 0
         while size := int(await reader.readline(), 16):
-            await reader.readexactly(size + 2)
+            told_now = (await reader.readexactly(size + 2)).split(b"\n\n")
+            words += sum(each.count(WORD) for each in told_now if not any(mark in each for mark in _AGAIN))
             events += 1
             if one.leave == "first_bytes" or (one.leave == "middle" and events >= one.after):
                 self.leave()
+                self._heard[one.mark] = words
                 return told
         await reader.readline()
         return told
