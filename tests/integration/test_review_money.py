@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -157,3 +159,24 @@ def test_nobody_leaves_work_at_a_provider_that_is_never_billed(tmp_path: Path, s
         assert (told.status_code, told.json()["error"]["param"]) == (400, "background")
         assert allowed.status_code == 200
         assert len(double.requests) == 1
+
+
+def test_a_connection_that_never_came_costs_nothing(tmp_path: Path) -> None:
+    """The route's time ended while it was being made; the prompt was booked, though no byte of it had left."""
+    with socket.socket() as full, contextlib.ExitStack() as held:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # what a backlog of none holds; further connections wait
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        config = provider("chat", f"http://127.0.0.1:{full.getsockname()[1]}/v1", extra='models = ["unused"]')
+        config += deployment("c", "chat", "m", 'endpoints = ["openai_chat"]')
+        config += '[routes.r]\ntargets = ["c"]\ntotal_timeout = 1\n'
+        with running_gateway(tmp_path, config + PRICES.partition("[prices.gem]")[0]) as gateway:
+            body: JsonObject = {"model": "r", "max_tokens": 10, **SAID}
+            told = httpx.post(gateway.url + "/v1/chat/completions", json=body, headers=gateway.headers)
+            gateway.requests(wait_for=1)
+            ends = [(row["kind"], row["cost_nano"]) for row in gateway.rows("postings")]
+    assert told.status_code == 504
+    assert ends == [("void", 0)]

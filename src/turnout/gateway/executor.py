@@ -190,8 +190,8 @@ class Execution:
             if self.deadline is not None and self.deadline.expired:  # slow, rather than left by its caller
                 outcome = "truncated" if self.outlet.committed else "error"
                 if not self.outlet.sending:  # else it is the caller who was slow: no word against the deployment
+                    # What went out by then, the attempt knows: a connection that never came costs nothing.
                     problem = UpstreamTimeout(f"{candidate.deployment.name} took all of the route's time.")
-                    attempt.note(problem)
             raise
         except Exception:  # a defect of ours
             outcome = "truncated" if self.outlet.committed else "error"
