@@ -9,6 +9,8 @@ import pytest
 from ledger_postings import START
 
 from turnout.ledger.bookkeeping import book
+from turnout.ledger.budget_refusal import label
+from turnout.ledger.budgets import Budget, Who
 from turnout.ledger.leases import LIFETIME, Leases
 from turnout.ledger.orphans import DEAD_SECONDS, beat, give_up
 from turnout.ledger.posting import AccountRef, Call, Hold, Refused
@@ -89,3 +91,17 @@ def test_nothing_is_lent_beyond_the_life_of_a_lease(a_record) -> None:
     assert not leases.take(_hold("req_long", 100, LIFETIME))
     assert leases.take(_hold("req_short", 100, LIFETIME - timedelta(seconds=1)))
     store.close()
+
+
+def test_no_keys_users_are_anothers_for_a_stroke_in_a_name() -> None:
+    """`a` with a user `b/x`, and `a/b` with a user `x`, had one account between them."""
+    rule = Budget(
+        name="users", limit_nano=1, soft_nano=None, window="day", zone="UTC", per="user", match=frozenset({"x", "b/x"})
+    )
+    one = Who(key_id="a", key_name="a", end_user="b/x")
+    other = Who(key_id="a/b", key_name="a/b", end_user="x")
+    subjects = [rule.subjects(each)[0] for each in (one, other)]
+
+    assert subjects[0] != subjects[1]
+    assert all(rule.still_takes(each) for each in subjects)
+    assert [label(rule, each) for each in subjects] == ["user b/x", "user x"]

@@ -85,7 +85,9 @@ class Budget:
                 return tuple(sorted({tag for tag in who.tags if self._takes(tag)}))
             case "user":
                 user = who.end_user or NO_USER
-                return (f"{who.key_id}/{user}",) if self._takes(who.end_user) else ()
+                # A key in the configuration is called by its name, which may have a stroke in it, and so may a user.
+                key_id = who.key_id.replace("/", "%2F")
+                return (f"{key_id}/{user}",) if self._takes(who.end_user) else ()
 
     def still_takes(self, subject: str, key_name: str = "") -> bool:
         """Whether an account of this rule still counts for it: its subject may have been taken out of `match` since.
