@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnout.catalogue.highest import ceiling, prompt_cost, with_margin
+from turnout.catalogue.highest import bounds, ceiling, prompt_cost, with_margin
 from turnout.catalogue.prices import load_prices
 from turnout.catalogue.tariff import Cost, PriceKey, Tier, Unknown, UnknownPrice, price
 from turnout.catalogue.usage_classes import BillableTokens, billable
@@ -54,6 +54,24 @@ def test_a_ceiling_is_never_below_the_cost(
         assert cost.total <= bound
         sunk = prompt_cost(BOOK, wanted, at, ours)
         assert isinstance(sunk, Money) and sunk <= bound
+
+
+@given(
+    st.sampled_from(KEYS), st.integers(0, 400_000), st.integers(0, 100_000), st.integers(0, 90 * 86_400), st.booleans()
+)
+def test_whole_numbers_bound_as_decimals_do(
+    key: tuple[str, PriceKey], ours: int, most: int, seconds: int, writes: bool
+) -> None:
+    """For every shipped row: the same nanodollars, or the same reason why not."""
+    at = START + timedelta(seconds=seconds)
+    wanted = PriceKey(model=key[0], channel=key[1].channel, region=key[1].region, tier=key[1].tier)
+    whole = bounds(BOOK, wanted, at, input_tokens=ours, max_output=most, writes_cache=writes)
+    exact = (
+        ceiling(BOOK, wanted, at, input_tokens=ours, max_output=most, writes_cache=writes),
+        prompt_cost(BOOK, wanted, at, ours),
+    )
+
+    assert tuple(whole) == tuple(each.nanodollars() if isinstance(each, Money) else each for each in exact)
 
 
 def _usd(key: PriceKey, input_tokens: int, max_output: int, *, writes_cache: bool = True) -> str:

@@ -2,15 +2,20 @@
 
 The prompt was counted by us and not by the provider, whose count may be higher. So the bound holds for every input of
 up to a fifth more than our count, at the dearest of the bands that such an input can be in.
+
+`bounds` is what a request's way takes, in whole nanodollars; `ceiling` and `prompt_cost` say the same in exact money,
+and a test holds them equal.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from turnout.catalogue.tariff import PriceBook, PriceKey, PriceRow, Unknown, UnknownPrice
 from turnout.catalogue.usage_classes import TokenClass
+from turnout.catalogue.whole_prices import whole_of
 from turnout.core.money import Money, PricePerMillion, Tokens
 
 _FIFTH = 5
@@ -55,6 +60,33 @@ def prompt_cost(book: PriceBook, key: PriceKey, at: datetime, input_tokens: int)
         return rows
     row = next((row for row in rows if row.fits(input_tokens)), None)
     return _no_band(key, input_tokens) if row is None else Tokens(input_tokens) * row.prices[TokenClass.INPUT]
+
+
+class Bounds(NamedTuple):
+    """What to set aside for a call, in nanodollars."""
+
+    most: int | UnknownPrice
+    """As `ceiling`."""
+    sunk: int | UnknownPrice
+    """As `prompt_cost`."""
+
+
+def bounds(
+    book: PriceBook, key: PriceKey, at: datetime, *, input_tokens: int, max_output: int, writes_cache: bool = True
+) -> Bounds:
+    """Both amounts, for every request."""
+    rows = _reachable(book, key, at, input_tokens)
+    if isinstance(rows, UnknownPrice):
+        return Bounds(rows, rows)
+    whole = [whole_of(book, row) for row in rows]
+    sunk = next(each for each in whole if each.row.fits(input_tokens)).prompt(input_tokens)
+    dearest, most = with_margin(input_tokens), 0
+    for each in whole:
+        amount = each.most(dearest, max_output, writes_cache=writes_cache)
+        if isinstance(amount, UnknownPrice):
+            return Bounds(amount, sunk)
+        most = max(most, amount)
+    return Bounds(most, sunk)
 
 
 def _reachable(book: PriceBook, key: PriceKey, at: datetime, input_tokens: int) -> list[PriceRow] | UnknownPrice:

@@ -18,6 +18,7 @@ from turnout.catalogue.usage_classes import TokenClass
 CLASSES = tuple(TokenClass)
 """The order of a call's counts, each token once."""
 _WRITES = (CLASSES.index(TokenClass.CACHE_WRITE), CLASSES.index(TokenClass.CACHE_WRITE_1H))
+_OUTPUT = CLASSES.index(TokenClass.OUTPUT)
 _NANO_PER_TOKEN = 1000
 """Nanodollars for a token, of a dollar for a million."""
 _NANO = 10**9
@@ -52,7 +53,23 @@ class WholePrices:
                     message=f"The row {self.row.id} has no price for {CLASSES[place].value}: {counts[place]} tokens.",
                 )
         a, b, c, d, e, f = self._prices
-        top = plain * a + cached * b + write * c + write_1h * d + output * e + reasoning * f + self._fee
+        return self._rounded(plain * a + cached * b + write * c + write_1h * d + output * e + reasoning * f + self._fee)
+
+    def most(self, input_tokens: int, output_tokens: int, *, writes_cache: bool) -> int | UnknownPrice:
+        """Nanodollars of one call whose every token is of the dearest class that it can be of."""
+        plain, _, write, write_1h, output, reasoning = self._prices  # 0 where there is none
+        if output_tokens and _OUTPUT in self._missing:
+            return UnknownPrice(
+                reason=Unknown.CLASS, message=f"The row {self.row.id} has no price for output, and there may be some."
+            )
+        dearest = max(plain, write, write_1h) if writes_cache else plain
+        return self._rounded(input_tokens * dearest + output_tokens * max(output, reasoning) + self._fee)
+
+    def prompt(self, input_tokens: int) -> int:
+        """Nanodollars of the input alone, none of it cached."""
+        return self._rounded(input_tokens * self._prices[0])
+
+    def _rounded(self, top: int) -> int:
         bottom = self._bottom
         if bottom == 1:
             return top
@@ -77,9 +94,14 @@ def price_nano(book: PriceBook, counts: Sequence[int], key: PriceKey, at: dateti
     row = next((row for row in rows if row.fits(size)), None)
     if row is None:
         return UnknownPrice(reason=Unknown.SIZE, message=f"No price of {key} is known for an input of {size} tokens.")
+    amount = whole_of(book, row).cost(counts)
+    return amount if isinstance(amount, UnknownPrice) else Nano(row, amount)
+
+
+def whole_of(book: PriceBook, row: PriceRow) -> WholePrices:
+    """A row of the book in whole numbers."""
     whole = book.whole.get(id(row))
     if whole is None:
         whole = book.whole[id(row)] = WholePrices(row)
     assert isinstance(whole, WholePrices), "nobody else keeps anything there"
-    amount = whole.cost(counts)
-    return amount if isinstance(amount, UnknownPrice) else Nano(row, amount)
+    return whole

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from turnout.catalogue.highest import ceiling, prompt_cost
+from turnout.catalogue.highest import Bounds, bounds
 from turnout.catalogue.model import Catalogue, Deployment, Route
 from turnout.catalogue.reload import Reloader
 from turnout.catalogue.service import NO_WORDS, Words
@@ -23,7 +23,6 @@ from turnout.catalogue.tariff import PriceKey, Tier, UnknownPrice
 from turnout.core.clock import Clock
 from turnout.core.errors import PriceUnknown
 from turnout.core.fault_point import fault_point
-from turnout.core.money import Money
 from turnout.core.settings_model import Settings
 from turnout.gateway.intake import Intake
 from turnout.gateway.journal import Journal
@@ -231,7 +230,7 @@ class Billing:
         if key is None:
             most = sunk = bought.unpriced()
         else:
-            most, sunk = self._amounts(intake, deployment, catalogue, key, now)
+            most, sunk = self._bounds(intake, deployment, catalogue, key, now)
         if isinstance(most, UnknownPrice):
             self._unpriced(most, route, deployment, accounts)
         call = Call(
@@ -251,18 +250,18 @@ class Billing:
         hold = Hold(
             call=call,
             expires_at=now + timedelta(seconds=deployment.timeouts.total) + _AFTER,
-            amount_nano=None if isinstance(most, UnknownPrice) else most.nanodollars(),
-            sunk_nano=None if isinstance(sunk, UnknownPrice) else sunk.nanodollars(),
+            amount_nano=None if isinstance(most, UnknownPrice) else most,
+            sunk_nano=None if isinstance(sunk, UnknownPrice) else sunk,
             accounts=accounts,
         )
         return Held(hold=hold, asked=asked, deployment=deployment, catalogue=catalogue)
 
-    def _amounts(
+    def _bounds(
         self, intake: Intake, deployment: Deployment, catalogue: Catalogue, key: PriceKey, now: datetime
-    ) -> tuple[Money | UnknownPrice, Money | UnknownPrice]:
+    ) -> Bounds:
         """The most that a call can cost, and what its prompt costs."""
         tokens = self._ratios.tokens(intake.features.input_tokens, model=deployment.model, content=intake.content)
-        most = ceiling(
+        return bounds(
             catalogue.prices,
             key,
             now,
@@ -270,7 +269,6 @@ class Billing:
             max_output=most_output(intake, deployment, self._reloader.current.settings.money.hold_output),
             writes_cache=deployment.provider.preset != "anthropic" or names_cache_control(intake.raw),
         )
-        return most, prompt_cost(catalogue.prices, key, now, tokens)
 
     def _unpriced(
         self, unknown: UnknownPrice, route: Route, deployment: Deployment, accounts: Sequence[AccountRef]
