@@ -181,3 +181,15 @@ def test_a_configuration_with_a_wrong_price_is_refused_with_its_line(tmp_path: P
 
     assert result.exit_code == 1
     assert "own.toml:7: prices.house.rows[0].input: 0.0000002 is no price of a million tokens" in result.output
+
+
+def test_a_model_that_only_one_deployment_has_is_asked_for_by_its_bare_name(tmp_path: Path) -> None:
+    """`turnout spend` tells such names; the answer says which seller has no price of it."""
+    config = tmp_path / "own.toml"
+    config.write_text(
+        '[providers.rented]\npreset = "openai_compatible"\nbase_url = "http://127.0.0.1:9"\nmodels = ["mystery"]\n'
+    )
+    result = _run("mystery", "--config", str(config))
+
+    assert result.exit_code == 1
+    assert "No price of openai_compatible/mystery is known." in result.output

@@ -183,7 +183,7 @@ def test_a_recorded_cost_that_is_not_known_is_never_nothing(tmp_path: Path) -> N
     rows = {row["group"]: row for row in json.loads(_run(*asked, "--json").stdout)["sums"]}
 
     assert "not known" in lines["mixed"] and "$0.00 " not in lines["mixed"]
-    assert "$0.01 + ?" in lines["chat"]
+    assert "$0.01000 + ?" in lines["chat"]
     assert (rows["mixed"]["recorded_usd"], rows["mixed"]["calls_without_recorded_cost"]) == (None, 1)
 
 

@@ -69,7 +69,7 @@ def test_the_documented_export_is_explained(ledger: Path, documented: Path) -> N
 def test_a_difference_without_a_cause_ends_with_1(ledger: Path, documented: Path) -> None:
     """The number, its weight and the line of the export are told, as text and as JSON and CSV."""
     documented.write_text(documented.read_text().replace(",310,2,0.0144", ",410,2,0.0174"))
-    words = (documented, "--provider", "openai", "--until", "2026-11-08")
+    words = (documented, "--provider", "openai", "--until", "2026-11-09")
     shown, machine, table = run(ledger, *words), run(ledger, *words, "--json"), run(ledger, *words, "--csv")
     found = json.loads(machine.stdout)
     lines = list(csv.DictReader(table.stdout.splitlines()))
@@ -81,7 +81,7 @@ def test_a_difference_without_a_cause_ends_with_1(ledger: Path, documented: Path
         ("requests", 2, 3, None),
         ("cost", "0.0174", "0.0147", "0.0027"),
     }
-    assert (found["unexplained"], found["until"], found["zone"]) == (3, "2026-11-08", "UTC")
+    assert (found["unexplained"], found["until"], found["zone"]) == (3, "2026-11-09", "UTC")
     assert sorted(line["what"] for line in lines) == ["cost", "output", "requests"]
     assert {line["cause"] for line in lines} == {"count differs"}
 
@@ -89,7 +89,7 @@ def test_a_difference_without_a_cause_ends_with_1(ledger: Path, documented: Path
 def test_a_tolerance_is_a_part_of_theirs(ledger: Path, documented: Path) -> None:
     """4 % forgive ten tokens of 310, and the cost of a third of a cent of 1.4; not a call of two."""
     found = json.loads(
-        run(ledger, documented, "--provider", "openai", "--until", "2026-11-08", "--tolerance", "4%", "--json").stdout
+        run(ledger, documented, "--provider", "openai", "--until", "2026-11-09", "--tolerance", "4%", "--json").stdout
     )
 
     assert [each["what"] for each in found["differences"]] == ["requests"]
@@ -142,7 +142,7 @@ def test_deepseek_s_archive_is_opened(ledger: Path, tmp_path: Path) -> None:
         ("day,model,output\n2026-11-08,m,1\n", ("--tolerance", "200%"), "is no part such as 0.5%"),
         ("day,model,output\n2026-11-08,m,1\n", ("--model", "x"), "is written THEIRS=OURS"),
         ("day,model,output\n2026-11-08,m,1\n", ("--since", "soon"), "is no day such as 2026-11-22."),
-        ("day,model,output\n1026-11-08,m,1\n", ("--provider", "p", "--until", "2026-11-08"), "more than ten years"),
+        ("day,model,output\n1026-11-08,m,1\n", ("--provider", "p", "--until", "2026-11-09"), "more than ten years"),
     ],
 )
 def test_what_can_t_be_compared_is_one_sentence(

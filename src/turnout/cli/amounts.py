@@ -62,11 +62,11 @@ def exact(amount: Fraction) -> str:
 
 
 def percent(share: Fraction, *, signed: bool = False) -> str:
-    """`82.6%`, rounded to a tenth; with a sign where it is a difference."""
+    """`82.6%`, rounded to a tenth, and `30%`; with a sign, and always a tenth, where it is a difference."""
     tenths = round(share * 1000)
     sign = "-" if tenths < 0 else "+" if signed and tenths > 0 else ""
     whole = f"{sign}{abs(tenths) // 10}"
-    return f"{whole}%" if tenths % 10 == 0 else f"{whole}.{abs(tenths) % 10}%"
+    return f"{whole}%" if tenths % 10 == 0 and not signed else f"{whole}.{abs(tenths) % 10}%"
 
 
 def share_text(share: Fraction, places: int = 6) -> str:

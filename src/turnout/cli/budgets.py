@@ -115,9 +115,8 @@ def correct(
     if as_json:
         click.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2))
     else:
-        click.echo(
-            f"{_title(done)} had spent {_dollars(done.get('before'))}, and now {_dollars(done.get('spent'))}.{_left(done)}"
-        )
+        before, spent = (_dollars(done.get(name)) for name in ("before", "spent"))
+        click.echo(f"{_title(done)} had spent {before}, and now {spent}.{_left(done)}")
 
 
 def _asked(config: Path | None, data_dir: Path | None, url: str) -> list[JsonObject]:

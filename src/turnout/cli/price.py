@@ -10,7 +10,7 @@ import click
 import orjson
 
 from turnout.catalogue.calendar import Holidays, ending_soon
-from turnout.catalogue.model import Catalogue
+from turnout.catalogue.model import Catalogue, Deployment
 from turnout.catalogue.priced import price_key
 from turnout.catalogue.tariff import GLOBAL, Cost, PriceBook, PriceKey, PriceRow, Tier, UnknownPrice, shown
 from turnout.catalogue.tariff import price as priced
@@ -81,7 +81,7 @@ def price(
     at = SystemClock().now() if at is None else at
     catalogue = _catalogue(config)
     book = catalogue.prices
-    deployment = catalogue.deployments.get(model) if channel is None else None
+    deployment = _deployment(catalogue, model) if channel is None else None
     if deployment is not None:
         key = price_key(deployment, tier=Tier(tier), region=region)
     else:
@@ -110,6 +110,15 @@ def price(
         click.echo(f"prices {catalogue.price_version}")
     for each in _once(ending):
         click.echo(f"Warning: the holidays '{each.name}' are known until {each.valid_until} only.", err=True)
+
+
+def _deployment(catalogue: Catalogue, model: str) -> Deployment | None:
+    """Of that name; or the only one with that model, where no price list has the model: then its provider says why."""
+    named = catalogue.deployments.get(model)
+    if named is not None or any(name == model for _, name in catalogue.prices.rows):
+        return named
+    having = [each for each in catalogue.deployments.values() if each.model == model]
+    return having[0] if len(having) == 1 else None
 
 
 def _catalogue(config: Path | None) -> Catalogue:

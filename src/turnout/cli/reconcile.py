@@ -31,10 +31,12 @@ from turnout.planning.reconcile_names import matched
 from turnout.planning.reconcile_result import Reconciliation
 from turnout.planning.reconcile_sides import read_once
 
+_MONTH = len("2026-11")
+
 
 def _day(_context: click.Context, _param: click.Parameter, value: str | None) -> date | None:
     try:
-        return None if value is None else date.fromisoformat(value)
+        return None if value is None else date.fromisoformat(f"{value}-01" if len(value) == _MONTH else value)
     except ValueError:
         raise click.BadParameter(f"'{value}' is no day such as 2026-11-22.") from None
 
@@ -59,7 +61,7 @@ def _pairs(_context: click.Context, _param: click.Parameter, value: tuple[str, .
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """What to compare, as the person said it."""
+    """What to compare, as the person said it; `until` is the last day."""
 
     provider: str | None
     since: date | None
@@ -76,8 +78,15 @@ class _Wanted:
 @click.option("--mapping", type=click.Path(path_type=Path, exists=True), help="A TOML file: which column is what.")
 @click.option("--provider", help="The provider's name in the configuration. Default: all of the export's channel.")
 @click.option("--model", "names", multiple=True, callback=_pairs, metavar="THEIRS=OURS", help="What a name means here.")
-@click.option("--since", callback=_day, metavar="DAY", help="The first day. Default: the export's.")
-@click.option("--until", callback=_day, metavar="DAY", help="The last day, included. Default: the export's.")
+@click.option(
+    "--since", callback=_day, metavar="DAY", help="The first day, or 2026-11 for a month. Default: the export's."
+)
+@click.option(
+    "--until",
+    callback=_day,
+    metavar="DAY",
+    help="The first day or month that is not in it. Default: after the export's last.",
+)
 @click.option("--zone", help="Of the provider's days, such as UTC. Default: what the format says.")
 @click.option(
     "--tolerance", default="0", callback=_part_of, show_default=True, help="Such as 0.5%: so much is no matter."
@@ -109,7 +118,13 @@ def reconcile(
     with told():
         book = load_config(config).catalogue.prices
         wanted = _Wanted(
-            provider=provider, since=since, until=until, zone=zone, tolerance=tolerance, names=names, book=book
+            provider=provider,
+            since=since,
+            until=until and until - timedelta(days=1),
+            zone=zone,
+            tolerance=tolerance,
+            names=names,
+            book=book,
         )
         mapped = None if mapping is None else read_mapping(mapping)
         exports = [read_export(source, written, mapped) for path in files for source in open_sources(path)]

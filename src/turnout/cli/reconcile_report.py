@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 
 import orjson
 from rich.markup import escape
@@ -23,7 +24,11 @@ _HEADER = "day,model,tier,what,theirs,ours,difference,usd,usd_is,cause,explained
 def show_report(side: Side, exports: Sequence[Export], found: Reconciliation, notes: Sequence[str], limit: int) -> None:
     """The totals of both sides, the causes, and the largest differences."""
     whose = side.provider or side.channel or "all providers"
-    show(f"{whose}, {side.since} to {side.until} in {side.zone}: {', '.join(_formats(exports))}", "", _totals(found))
+    show(
+        f"{whose}, {side.since} to before {_after(side)} ({side.zone}): {', '.join(_formats(exports))}",
+        "",
+        _totals(found),
+    )
     if not found.differences:
         show(f"No difference in {found.compared} comparisons{_within(found)}.")
     else:
@@ -41,7 +46,7 @@ def as_json(side: Side, exports: Sequence[Export], found: Reconciliation, notes:
         "provider": side.provider,
         "channel": side.channel,
         "since": side.since.isoformat(),
-        "until": side.until.isoformat(),
+        "until": _after(side).isoformat(),
         "zone": str(side.zone),
         "formats": [*_formats(exports)],
         "compared": found.compared,
@@ -209,3 +214,8 @@ def _difference(each: Difference) -> JsonObject:
 
 def _plain(value: int | Money | None) -> Json:
     return plain(value.usd) if isinstance(value, Money) else value
+
+
+def _after(side: Side) -> date:
+    """The first day that is not in it, as everywhere."""
+    return side.until + timedelta(days=1)

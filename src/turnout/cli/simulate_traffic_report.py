@@ -69,11 +69,11 @@ def _is_recorded(found: Sum) -> bool:
     return not found.unrecorded or found.unrecorded < found.calls + found.unknown
 
 
-def _recorded_text(found: Sum) -> str:
+def _recorded_text(found: Sum, beside: Fraction) -> str:
     """What is not known is not $0, and not left out of a sum without a word."""
     if not _is_recorded(found):
         return UNKNOWN
-    return dollars(Fraction(_recorded(found), _NANO)) + (" + ?" if found.unrecorded else "")
+    return dollars(Fraction(_recorded(found), _NANO), beside) + (" + ?" if found.unrecorded else "")
 
 
 def show_traffic(report: TrafficReport, form: Format) -> None:
@@ -138,7 +138,7 @@ def _show(report: TrafficReport) -> None:
     if not report.repriced.total:
         click.echo(f"No call between {shown(span.start)} and {shown(span.end)} was billed.")
         return
-    title = f"Calls from {shown(span.start)} to {shown(span.end)}, measured and priced"
+    title = f"Calls from {shown(span.start)} to before {shown(span.end)}, measured and priced"
     show(_table(report, title, ("measured",), report.lines()))
     apart = [(name, sums) for name, sums in report.lines() if any(standing != "measured" for _, standing in sums)]
     if apart:
@@ -172,14 +172,15 @@ def _table(report: TrafficReport, title: str, kinds: tuple[Standing, ...], lines
 
 def _cells(report: TrafficReport, found: Iterable[Sum | None], standing: Standing) -> list[str]:
     sums = [each for each in found if each is not None]
-    cells = [f"{sums[0].calls + sums[0].unknown:,}", _recorded_text(sums[0])]
+    beside = Fraction(max(_recorded(each) for each in report.repriced.total.values()), _NANO)
+    cells = [f"{sums[0].calls + sums[0].unknown:,}", _recorded_text(sums[0], beside)]
     for each in sums:
         if not each.calls:
             cells += [UNKNOWN, "-"]
             continue
         cost, recorded = report.cost(each), Fraction(each.recorded_nano, _NANO)
         part = percent((cost - recorded) / recorded, signed=True) if recorded and standing != "unpriced" else "-"
-        cells += [dollars(cost) + ("*" if each.unknown else ""), part]
+        cells += [dollars(cost, beside) + ("*" if each.unknown else ""), part]
     return cells
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -23,6 +23,7 @@ def plain_table(*headers: Column | str, title: str | None = None) -> Table:
 
 def show(*things: RenderableType) -> None:
     """Prints to standard output. Where that is no terminal, without the blanks that fill a line up."""
+    things = tuple(part for each in things for part in _with_title(each))
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(*things, sep="\n")
@@ -32,6 +33,14 @@ def show(*things: RenderableType) -> None:
         console.print(*things, sep="\n")
     for line in capture.get().removesuffix("\n").split("\n"):
         click.echo(line.rstrip())
+
+
+def _with_title(thing: RenderableType) -> Iterator[RenderableType]:
+    """A table's title may be wider than the table."""
+    if isinstance(thing, Table) and thing.title is not None:
+        yield thing.title
+        thing.title = None
+    yield thing
 
 
 def fitting(make: Callable[[Collection[str]], Table], may_go: Iterable[str]) -> tuple[Table, list[str]]:
