@@ -144,3 +144,42 @@ def test_without_a_server_there_is_nothing_live(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "No server runs on" in result.output
+
+
+MONEY = """
+[prices.house]
+rows = [{ model = "big", from = "2026-01-01", input = "1", output = "2" }]
+[budgets.all]
+limit = "5"
+[budgets.each]
+limit = "1"
+per = "key"
+[budgets.users]
+soft = "1"
+per = "user"
+"""
+
+
+def test_what_would_be_set_aside_is_what_serving_sets_aside(tmp_path: Path) -> None:
+    """The amount by count and row, and the budgets; what has no price would be refused under a limit."""
+    (tmp_path / "turnout.toml").write_text(
+        CONFIG.replace('"big"]', '"big"]\nbase_url = "https://h.example/v1"') + MONEY
+    )
+    body = {"model": "house/big", "messages": [{"role": "user", "content": "word " * 200}], "max_tokens": 1000}
+    said = json.loads(_run("-", "--json", body=body).output)
+    text = _run("-", body=body).output
+    (candidate,) = said["candidates"]
+    aside = candidate["set_aside"]
+
+    assert aside["max_output"] == 1000
+    most = -(-aside["input_tokens"] * 6 // 5) * 1 + 1000 * 2
+    assert float(aside["usd"]) == pytest.approx(most / 1e6)
+    assert aside["price_rows"] == ["house/big@2026-01-01T00:00Z;own"]
+    assert [each["budget"] for each in said["budgets"]] == ["all", "each", "users"]
+    assert "sets aside $0.00" in text and "each ((key)): at most $1.00" in text
+
+    (tmp_path / "turnout.toml").write_text(
+        CONFIG.replace('"big"]', '"big"]\nbase_url = "https://h.example/v1"')
+        + MONEY.replace('"big", from', '"small", from')
+    )
+    assert "It would be refused: `price_unknown`." in _run("-", body=body).output

@@ -10,10 +10,13 @@ import click
 import orjson
 
 from turnout.cli.admin import find_place
+from turnout.cli.amounts import dollars
 from turnout.cli.loaded import load_config
 from turnout.cli.options import config_option
+from turnout.core.clock import SystemClock
 from turnout.core.errors import ConfigError, TurnoutError
 from turnout.core.json import Json, JsonObject
+from turnout.core.money import Money
 from turnout.gateway.endpoints import HOT
 from turnout.gateway.explaining import explain_offline
 from turnout.wire.body import load_object
@@ -28,6 +31,7 @@ CHAT = "/v1/chat/completions"
 )
 @click.option("--model", help="The model or route to ask for; replaces the one in FILE.")
 @click.option("--prompt", help="A prompt, instead of FILE.")
+@click.option("--key", "key_id", help="With --live: the id of the key that would ask. Default: your own.")
 @click.option("--live", is_flag=True, help="Ask the running server, which knows the deployments' health.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
 @config_option
@@ -38,6 +42,7 @@ def explain(
     endpoint: str,
     model: str | None,
     prompt: str | None,
+    key_id: str | None,
     live: bool,
     machine: bool,
     config: Path | None,
@@ -47,17 +52,19 @@ def explain(
     """Show where a request would go, and why. Nothing is sent to a provider.
 
     FILE holds the request's body as JSON; `-` is standard input. Or give --model and --prompt. Without --live every
-    deployment counts as healthy. Exits with 1 where the request would be refused.
+    deployment counts as healthy, and the key is one without name, team or tags. Exits with 1 where the request would be refused.
     """
     try:
         body: JsonObject = {"endpoint": endpoint, "request": _request(file, endpoint, model, prompt)}
+        if key_id is not None:
+            body["key"] = key_id
         if live:
             place = find_place(config, data_dir, url, os.environ)
             if place.url is None:
                 raise ConfigError(f"No server runs on {place.path}. Start one, or leave --live out.")
             said = place.call("POST", "/admin/explain", body)
         else:
-            said = explain_offline(load_config(config).catalogue, body)
+            said = explain_offline(load_config(config), body, SystemClock().now())
     except TurnoutError as error:
         raise click.ClickException(error.message) from error
     if machine:
@@ -119,6 +126,10 @@ def told_lines(said: JsonObject) -> list[str]:
     if rejected:
         lines.append("would not try:")
         lines.extend(f"  {each.get('deployment')}: {each.get('reason')}" for each in rejected)
+    budgets = _list(said, "budgets")
+    if budgets:
+        lines.append("budgets that it falls under:")
+        lines.extend(f"  {_budget(each)}" for each in budgets)
     return lines
 
 
@@ -132,7 +143,39 @@ def _candidate(number: int, candidate: JsonObject) -> list[str]:
     dropped = candidate.get("dropped")
     if isinstance(dropped, list) and dropped:
         lines.append(f"     would leave out: {', '.join(str(each) for each in dropped)}")
+    aside = candidate.get("set_aside")
+    if isinstance(aside, dict):
+        lines.append(f"     {_aside(aside)}")
     return lines
+
+
+_COUNTED = ("input_tokens", "max_output")
+
+
+def _aside(aside: JsonObject) -> str:
+    """What a budget must have room for."""
+    if aside.get("usd") is None:
+        end = " It would be refused: `price_unknown`." if aside.get("refused") else " It would be served unpriced."
+        return f"sets nothing aside. {aside.get('unknown')}{end}"
+    rows = aside.get("price_rows")
+    by = f", by {rows[0]}" if isinstance(rows, list) and rows else ""
+    prompt, output = (f"{count:,}" if isinstance(count := aside.get(name), int) else "?" for name in _COUNTED)
+    tokens = f"about {prompt} prompt and at most {output} output tokens"
+    return f"sets aside {_usd(aside.get('usd'))}: {tokens}{by}"
+
+
+def _usd(value: Json) -> str:
+    return dollars(Money.of(value)) if isinstance(value, str) else "not known"
+
+
+def _budget(budget: JsonObject) -> str:
+    """Such as `teams (search): $4.67 left of $5.00`."""
+    subject = f" ({budget.get('subject')})" if budget.get("subject") else ""
+    limit = budget.get("limit")
+    if limit is None:
+        return f"{budget.get('budget')}{subject}: no limit, only a warning"
+    left = f"{_usd(budget.get('left'))} left of " if "left" in budget else "at most "
+    return f"{budget.get('budget')}{subject}: {left}{_usd(limit)}"
 
 
 def _output(most: Json) -> str:

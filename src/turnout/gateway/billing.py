@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from turnout.catalogue.highest import Bounds, bounds
 from turnout.catalogue.model import Catalogue, Deployment, Route
 from turnout.catalogue.reload import Reloader
-from turnout.catalogue.service import NO_WORDS, Words
-from turnout.catalogue.tariff import PriceKey, Tier, UnknownPrice
+from turnout.catalogue.service import Words
+from turnout.catalogue.tariff import Tier, UnknownPrice
 from turnout.core.clock import Clock
 from turnout.core.errors import PriceUnknown
 from turnout.core.fault_point import fault_point
@@ -29,15 +28,11 @@ from turnout.gateway.journal import Journal
 from turnout.gateway.metrics import Metrics
 from turnout.gateway.reckoning import (
     Ending,
-    asked_words,
     cost_of,
     counted,
-    key_of,
-    most_output,
-    names_cache_control,
     served,
-    service_of,
 )
+from turnout.gateway.set_aside import set_aside
 from turnout.ledger.bookkeeping import Granted, Standing
 from turnout.ledger.budget_refusal import exceeded, money, shown
 from turnout.ledger.budgets import Budgets, Who
@@ -224,13 +219,9 @@ class Billing:
         number: int,
     ) -> Held:
         catalogue = self._reloader.current.catalogue
-        asked = asked_words(intake)
-        bought, _ = service_of(catalogue.prices, deployment, NO_WORDS, asked, now)
-        key = key_of(deployment, bought)
-        if key is None:
-            most = sunk = bought.unpriced()
-        else:
-            most, sunk = self._bounds(intake, deployment, catalogue, key, now)
+        hold_output = self._reloader.current.settings.money.hold_output
+        found = set_aside(intake, deployment, catalogue, now, ratios=self._ratios, hold_output=hold_output)
+        key, (most, sunk) = found.key, found.bounds
         if isinstance(most, UnknownPrice):
             self._unpriced(most, route, deployment, accounts)
         call = Call(
@@ -254,21 +245,7 @@ class Billing:
             sunk_nano=None if isinstance(sunk, UnknownPrice) else sunk,
             accounts=accounts,
         )
-        return Held(hold=hold, asked=asked, deployment=deployment, catalogue=catalogue)
-
-    def _bounds(
-        self, intake: Intake, deployment: Deployment, catalogue: Catalogue, key: PriceKey, now: datetime
-    ) -> Bounds:
-        """The most that a call can cost, and what its prompt costs."""
-        tokens = self._ratios.tokens(intake.features.input_tokens, model=deployment.model, content=intake.content)
-        return bounds(
-            catalogue.prices,
-            key,
-            now,
-            input_tokens=tokens,
-            max_output=most_output(intake, deployment, self._reloader.current.settings.money.hold_output),
-            writes_cache=deployment.provider.preset != "anthropic" or names_cache_control(intake.raw),
-        )
+        return Held(hold=hold, asked=found.asked, deployment=deployment, catalogue=catalogue)
 
     def _unpriced(
         self, unknown: UnknownPrice, route: Route, deployment: Deployment, accounts: Sequence[AccountRef]

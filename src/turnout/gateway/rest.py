@@ -26,7 +26,7 @@ from turnout.gateway.feedback import feedback_of
 from turnout.gateway.metrics import CONTENT_TYPE
 from turnout.gateway.services import Services
 from turnout.ledger.budget_lines import budget_lines, line_to_json
-from turnout.ledger.budgets import Budgets
+from turnout.ledger.budgets import Budgets, Who
 from turnout.ledger.corrections import Corrector, corrected_to_json, correction_from_json
 from turnout.ledger.feedback import give
 from turnout.ledger.keys import issued_to_json, row_to_json, spec_from_json
@@ -237,10 +237,34 @@ async def _reload(services: Services, request: Request, principal: Principal | N
 
 async def _explain(services: Services, request: Request, principal: Principal | None) -> Response:
     """The decision for `{"endpoint": "/v1/...", "request": {...}}`, without sending anything. `key` and `headers` may
-    stand beside them: see `explain`."""
+    stand beside them: see `explain`. Without `key` it is the asking one's money."""
     assert principal is not None, "the endpoint asks for a key"
     body = await _body(request)
-    return _dumped(explain(services, body, principal.key_id))
+    who = Who(key_id=principal.key_id, key_name=principal.name, team=principal.team, tags=principal.tags)
+    asked = fields.optional_text(body, "key")
+    if asked is not None and asked != who.key_id:
+        specs = {row.id: row.spec for row in await services.keys.list()}
+        spec = specs.get(asked)
+        who = (
+            Who(key_id=asked, key_name="")
+            if spec is None
+            else Who(key_id=asked, key_name=spec.name, team=spec.team, tags=spec.tags)
+        )
+    said = explain(services, body, who)
+    budgets, now = _budgets(services), services.clock.now()
+    wanted = _objects(said.get("budgets"))
+    if wanted:
+        lines = await services.writer.run(lambda store: budget_lines(store, budgets, now))
+        left: dict[tuple[Json, Json], Json] = {
+            (each.rule.name, each.subject): line_to_json(each)["left"] for each in lines
+        }
+        for each in wanted:  # an account that is not there yet has all of its limit
+            each["left"] = left.get((each["budget"], each["subject"]), each["limit"])
+    return _dumped(said)
+
+
+def _objects(value: Json) -> list[JsonObject]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 # ---- keys --------------------------------------------------------------------------------
