@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from ledger_postings import START
@@ -12,8 +14,10 @@ from turnout.ledger.bookkeeping import book
 from turnout.ledger.budget_refusal import label
 from turnout.ledger.budgets import Budget, Who
 from turnout.ledger.leases import LIFETIME, Leases
+from turnout.ledger.migrate import upgrade
 from turnout.ledger.orphans import DEAD_SECONDS, beat, give_up
 from turnout.ledger.posting import AccountRef, Call, Hold, Refused
+from turnout.ledger.sqlite_store import SqliteStore
 from turnout.ledger.store import Store
 
 HARD = AccountRef("hard", "", 0, None, 1_000)
@@ -105,3 +109,22 @@ def test_no_keys_users_are_anothers_for_a_stroke_in_a_name() -> None:
     assert subjects[0] != subjects[1]
     assert all(rule.still_takes(each) for each in subjects)
     assert [label(rule, each) for each in subjects] == ["user b/x", "user x"]
+
+
+def test_an_account_takes_over_the_window_that_its_budget_has_now(tmp_path: Path) -> None:
+    """A budget by the day, made one by the month on the first: the row's end is the month's."""
+    upgrade(tmp_path / "a.db")
+    store = SqliteStore(sqlite3.connect(tmp_path / "a.db", isolation_level=None))
+    for number, closes in ((1, 86_400_000), (2, 2_678_400_000)):
+        call = Call(
+            request_id="r", number=number, key_id="k", route="r", deployment="d", provider="p", model="m", channel="c",
+            started_at=datetime(1970, 1, 1, tzinfo=UTC),
+        )  # fmt: skip
+        ref = AccountRef("b", "k", 0, closes, 1_000)
+        store.begin()
+        book(
+            store, "me", [], [Hold(call=call, expires_at=call.started_at, amount_nano=1, sunk_nano=0, accounts=(ref,))]
+        )
+        store.commit()
+        assert store.execute("SELECT closes_ms FROM accounts").fetchall() == [(closes,)]
+    store.close()

@@ -39,9 +39,10 @@ Granted: TypeAlias = "tuple[Standing, ...]"
 class _Account:
     """A locked row."""
 
-    __slots__ = ("changed", "held", "limit", "over", "spent", "unpriced")
+    __slots__ = ("changed", "closes", "held", "limit", "over", "spent", "unpriced")
 
-    def __init__(self, limit: int | None, held: int, spent: int, over: int, unpriced: int) -> None:
+    def __init__(self, limit: int | None, held: int, spent: int, over: int, unpriced: int, closes: int | None) -> None:
+        self.closes = closes
         self.limit = limit
         self.held = held
         self.spent = spent
@@ -109,7 +110,7 @@ def _weigh(store: Store, hold: Hold, amount: int) -> None:
 def _save(store: Store, key: AccountKey, account: _Account) -> None:
     store.execute(
         statements.UPDATE_ACCOUNT,
-        (account.limit, account.held, account.spent, account.over, account.unpriced, *key),
+        (account.limit, account.held, account.spent, account.over, account.unpriced, account.closes, *key),
     )
 
 
@@ -132,8 +133,7 @@ def _lock(store: Store, key: AccountKey, ref: AccountRef) -> _Account:
         store.execute(statements.INSERT_ACCOUNT, (*key, ref.closes_ms, ref.limit_nano))
         row = store.execute(select, key).fetchone()
     assert row is not None, "the account was made just now"
-    limit, held, spent, over, unpriced = row
-    return _Account(limit, held, spent, over, unpriced)
+    return _Account(*row)
 
 
 def _grant(accounts: _Accounts, hold: Hold) -> Granted | Refused:
@@ -144,7 +144,8 @@ def _grant(accounts: _Accounts, hold: Hold) -> Granted | Refused:
             return Refused(ref, account.spent, account.held, amount)
     standings: list[Standing] = []
     for ref, account in found:
-        account.limit = ref.limit_nano  # the operator may have changed it since the account was made
+        # The operator may have changed both since the account was made.
+        account.limit, account.closes = ref.limit_nano, ref.closes_ms
         account.held += amount
         account.settle()
         standings.append(Standing(ref, account.spent, account.held))

@@ -80,11 +80,11 @@ class Corrector:
             store.execute(statements.INSERT_ACCOUNT, (*key, closes_ms, rule.limit_nano))
             row = store.execute(select, key).fetchone()
         assert row is not None, "the account was made just now"
-        _, held, before, _, unpriced = row
+        _, held, before, _, unpriced, _ = row
         amount = _amount(wanted, before)
         spent, limit = before + amount, rule.limit_nano
         over = 0 if limit is None else max(0, spent + held - limit)
-        store.execute(statements.UPDATE_ACCOUNT, (limit, held, spent, over, unpriced, *key))
+        store.execute(statements.UPDATE_ACCOUNT, (limit, held, spent, over, unpriced, closes_ms, *key))
         made = Corrected(
             id=new_id("cor", self.now, self.random_bytes),
             before_nano=before,

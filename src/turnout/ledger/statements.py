@@ -166,7 +166,7 @@ ADD_SPEND = (
 """Adds to the sums of an hour."""
 
 SELECT_ACCOUNT = (
-    "SELECT limit_nano, held_nano, spent_nano, over_nano, unpriced FROM accounts"
+    "SELECT limit_nano, held_nano, spent_nano, over_nano, unpriced, closes_ms FROM accounts"
     " WHERE budget = ? AND subject = ? AND opens_ms = ?"
 )
 """A budget's account. A store that several processes write adds its FOR UPDATE."""
@@ -178,7 +178,7 @@ INSERT_ACCOUNT = (
 """A budget's account in a window that has just begun for it."""
 
 UPDATE_ACCOUNT = (
-    "UPDATE accounts SET limit_nano = ?, held_nano = ?, spent_nano = ?, over_nano = ?, unpriced = ?"
+    "UPDATE accounts SET limit_nano = ?, held_nano = ?, spent_nano = ?, over_nano = ?, unpriced = ?, closes_ms = ?"
     " WHERE budget = ? AND subject = ? AND opens_ms = ?"
 )
 """An account after its changes; its row is locked, so whole values are set."""
