@@ -101,3 +101,27 @@ def test_a_missing_file_is_a_problem() -> None:
 
     assert result.exit_code == 1
     assert "absent.toml: is not a file" in result.stderr
+
+
+def test_budgets_and_where_the_record_is_are_summed_up(tmp_path: Path) -> None:
+    """And what a limit would refuse, because its price is not known."""
+    (tmp_path / "turnout.toml").write_text(
+        '[providers.rented]\npreset = "openai_compatible"\nbase_url = "http://127.0.0.1:9"\nmodels = ["mystery"]\n'
+        '[routes.chat]\ntargets = ["rented/mystery"]\n'
+        '[budgets.teams]\nlimit = "5"\nsoft = "4"\nwindow = "day"\nzone = "Europe/Berlin"\nper = "team"\n'
+    )
+    result = _run()
+
+    assert result.exit_code == 0
+    assert "  teams: $5.00 a day (Europe/Berlin), for each team; a warning at $4.00" in result.stdout.splitlines()
+    assert "the price of 'rented/mystery' is not known: under the limit of 'teams' it is refused." in result.stdout
+    assert "turnout.db" in result.stdout
+
+
+def test_a_variable_that_is_missing_is_told(tmp_path: Path) -> None:
+    """The file is right, and the server would not start."""
+    (tmp_path / "turnout.toml").write_text('[storage]\ndatabase_url_env = "TEAM_DATABASE_URL"\n')
+    result = _run()
+
+    assert result.exit_code == 1
+    assert "names TEAM_DATABASE_URL, which is not set or empty" in result.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -12,13 +12,20 @@ from turnout.catalogue.accounts import accounts, incomplete_keys
 from turnout.catalogue.load import wanted_local_model
 from turnout.catalogue.model import Catalogue, Deployment, Provider, Route
 from turnout.catalogue.presets import load_presets
+from turnout.catalogue.priced import price_key
 from turnout.catalogue.reload import Loaded, loaded_from
+from turnout.catalogue.tariff import UnknownPrice
+from turnout.cli.amounts import dollars
+from turnout.core.clock import SystemClock
+from turnout.core.errors import TurnoutError
 from turnout.core.problems import ConfigProblems
 from turnout.core.settings import find_config, read_settings
-from turnout.core.settings_model import Settings
+from turnout.core.settings_model import BudgetSettings, Settings
 from turnout.core.toml_table import Problems
+from turnout.ledger.location import location_of
 
 _MOST_NAMES = 5
+_EACH = {"hour": "an hour", "day": "a day", "week": "a week", "month": "a month"}
 
 
 @click.command()
@@ -44,6 +51,10 @@ def check(config: Path | None) -> None:
         click.echo(line)
     for line in warnings(loaded, os.environ):
         click.echo(f"warning: {line}")
+    try:
+        location_of(loaded.settings.storage, os.environ)
+    except TurnoutError as error:  # the file is right, and the server does not start all the same
+        raise click.ClickException(error.message) from None
 
 
 def summary(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
@@ -52,8 +63,9 @@ def summary(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
     yield f"configuration: {settings.file or 'no file; defaults and the environment'}"
     yield f"listens on:    {settings.server.host}:{settings.server.port}"
     yield f"data in:       {settings.storage.dir}"
+    yield f"record in:     {_record(settings, environ)}"
     yield f"default route: {catalogue.default_route or 'none'}"
-    yield f"catalogue:     {catalogue.version}"
+    yield f"catalogue:     {catalogue.version}, prices {catalogue.price_version}"
     origins = _key_origins(settings, environ)
     yield from _section("provider", (_provider(p, origins.get(p.name)) for p in catalogue.providers.values()))
     yield from _section("deployment", _deployments(catalogue))
@@ -61,7 +73,28 @@ def summary(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
         "route", (_route(r) for name, r in catalogue.routes.items() if not r.implicit and r.name == name)
     )
     yield from _section("alias", (f"{alias} -> {name}" for alias, name in settings.aliases.items()))
+    yield from _section("budget", (_budget(budget) for budget in settings.budgets.values()))
+    if not settings.money.enabled:
+        yield "money is off: nothing is set aside or booked, and no budget holds"
     yield from _section("key", (f"{key.name} ({key.role})" for key in settings.keys))
+
+
+def _record(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Where it is; the command ends with what is wrong where the settings and the environment contradict each other."""
+    try:
+        return str(location_of(settings.storage, environ))
+    except TurnoutError:
+        return "not known"
+
+
+def _budget(budget: BudgetSettings) -> str:
+    """Such as `teams: $5.00 a day (Europe/Berlin), for each team; a warning at $4.00`."""
+    limit = "no limit" if budget.limit is None else dollars(budget.limit)
+    window = "in all" if budget.window == "total" else f"{_EACH[budget.window]} ({budget.zone})"
+    whose = "for all together" if budget.per == "all" else f"for each {budget.per}"
+    only = f", only {', '.join(budget.match)}" if budget.match else ""
+    soft = f"; a warning at {dollars(budget.soft)}" if budget.soft is not None else ""
+    return f"{budget.name}: {limit} {window}, {whose}{only}{soft}"
 
 
 def warnings(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
@@ -78,9 +111,24 @@ def warnings(loaded: Loaded, environ: Mapping[str, str]) -> Iterator[str]:
     for deployment in catalogue.deployments.values():
         if deployment.context is None and (deployment.name in targeted or deployment.name in settings.deployments):
             yield f"the context of '{deployment.name}' is not known, so no prompt's length is checked. Write `context`."
+    yield from _unpriced(loaded, targeted)
     for route in settings.routes.values():
         if route.strategy == "fallback" and any(target.weight != 1 for target in route.targets):
             yield f"the weights of route '{route.name}' mean nothing: its strategy is 'fallback'."
+
+
+def _unpriced(loaded: Loaded, targeted: Collection[str]) -> Iterator[str]:
+    """Targets of routes that are refused, because what they cost is not known."""
+    limits = [budget for budget in loaded.settings.budgets.values() if budget.limit is not None]
+    if not loaded.settings.money.enabled:
+        return
+    for name in sorted(targeted):
+        deployment = loaded.catalogue.deployments[name]
+        found = loaded.catalogue.prices.in_force(price_key(deployment), SystemClock().now())
+        if isinstance(found, UnknownPrice):
+            budgets = ", ".join(f"'{budget.name}'" for budget in limits)
+            then = f"under the limit of {budgets} it is refused" if limits else "its calls are booked without a cost"
+            yield f"the price of '{name}' is not known: {then}. {found.message} Write it into `[prices]`."
 
 
 def _key_origins(settings: Settings, environ: Mapping[str, str]) -> dict[str, str | None]:

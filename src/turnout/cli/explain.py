@@ -52,7 +52,8 @@ def explain(
     """Show where a request would go, and why. Nothing is sent to a provider.
 
     FILE holds the request's body as JSON; `-` is standard input. Or give --model and --prompt. Without --live every
-    deployment counts as healthy, and the key is one without name, team or tags. Exits with 1 where the request would be refused.
+    deployment counts as healthy, and the key is one without name, team or tags. Exits with 1 where the request would be
+    refused.
     """
     try:
         body: JsonObject = {"endpoint": endpoint, "request": _request(file, endpoint, model, prompt)}
