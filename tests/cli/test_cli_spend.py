@@ -110,6 +110,24 @@ def test_a_choice_is_the_line_of_the_whole(home):
     assert two["calls"] == keys["key00"]["calls"] + keys["key01"]["calls"]
 
 
+def test_keys_are_called_by_name_and_id(home, tmp_path):
+    """In the table and for machines; either chooses."""
+    copy = tmp_path / "turnout.db"
+    copy.write_bytes((home / "turnout.db").read_bytes())
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute(
+            "INSERT INTO keys (id, hash, name, role, created_ms, tags, team) VALUES ('key00', x'00', 'app', 'user', 0, '', '')"
+        )
+        connection.commit()
+    named = json.loads(run(tmp_path, *NOVEMBER, "--by", "key", "--where", "key=app", "--json"))["lines"]
+    by_id = json.loads(run(tmp_path, *NOVEMBER, "--by", "key", "--where", "key=key00", "--json"))["lines"]
+    (row,) = csv.DictReader(io.StringIO(run(tmp_path, *NOVEMBER, "--by", "key", "--where", "key=app", "--csv")))
+
+    assert named == by_id and (named[0]["key"], named[0]["key_name"]) == ("key00", "app")
+    assert (row["key"], row["key_name"]) == ("key00", "app")
+    assert re.search(r"^app \(key00\) ", run(tmp_path, *NOVEMBER, "--by", "key"), re.MULTILINE)
+
+
 def test_cost_per_accepted_answer(home):
     """Two of three accepted, with the interval, and the cost of the rated calls over the accepted ones."""
     total = json.loads(run(home, *NOVEMBER, "--per", "accepted", "--json"))["total"]["feedback"]

@@ -18,7 +18,7 @@ from turnout.cli.tables import plain_table, show
 from turnout.core.errors import NotFound
 from turnout.core.json import JsonObject
 from turnout.core.money import plain
-from turnout.ledger.queries import Booked, Wanted, costs_of, find_request, list_requests, reading
+from turnout.ledger.queries import Booked, Wanted, costs_of, find_request, key_names, list_requests, reading
 from turnout.ledger.record import AttemptRecord, RequestRecord
 
 TAIL = 12
@@ -28,7 +28,7 @@ TAIL = 12
 @click.command()
 @click.argument("request_id", required=False)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
-@click.option("--key", "key_id", help="Only requests of the key with this id.")
+@click.option("--key", help="Only requests of the key with this id or name.")
 @click.option("--route", help="Only requests of this route.")
 @click.option("--failed", is_flag=True, help="Only requests that did not end well.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
@@ -37,7 +37,7 @@ TAIL = 12
 def requests(
     request_id: str | None,
     limit: int,
-    key_id: str | None,
+    key: str | None,
     route: str | None,
     failed: bool,
     machine: bool,
@@ -50,7 +50,8 @@ def requests(
     """
     with told(), reading(location_of_record(config, data_dir)) as connection:
         if request_id is None:
-            found = list_requests(connection, Wanted(limit=limit, key_id=key_id, route=route, failed=failed))
+            chosen = () if key is None else key_names(connection).ids(key)
+            found = list_requests(connection, Wanted(limit=limit, key_ids=chosen, route=route, failed=failed))
         else:
             one = find_request(connection, request_id)
             if one is None:

@@ -28,7 +28,7 @@ from turnout.cli.simulate_as_recorded import show_verdict
 from turnout.cli.simulate_prices import prices_in_use, ratios_of
 from turnout.cli.simulate_traffic_report import TrafficReport, plot_traffic, show_traffic
 from turnout.core.clock import SystemClock
-from turnout.ledger.queries import reading
+from turnout.ledger.queries import key_names, reading
 from turnout.ledger.ratios import learned
 from turnout.ledger.report_period import Period, read_period
 from turnout.planning.as_recorded import Comparison
@@ -128,6 +128,7 @@ def traffic(
         repricer = Repricer(question)
         for chunk in _chunks(connection, period, by):
             repricer.add(chunk)
+        names = key_names(connection)
         void = count_void(connection, period.start_ms, period.end_ms)
     report = TrafficReport(
         question=question,
@@ -136,6 +137,7 @@ def traffic(
         shift=shift or Fraction(0),
         zone=str(zone),
         prices_version=in_use.version,
+        names=names,
     )
     show_traffic(report, form)
     if plot is not None:

@@ -21,6 +21,7 @@ from turnout.cli.options import Format
 from turnout.cli.simulate_bars import Bars, plot_bars
 from turnout.cli.tables import plain_table, show
 from turnout.core.json import Json, JsonObject
+from turnout.ledger.queries import KeyNames
 from turnout.planning.quote import Cache
 from turnout.planning.traffic import Assumed, Question, Repriced, Standing, Sum, Sums
 
@@ -42,6 +43,7 @@ class TrafficReport:
     shift: Fraction
     zone: str
     prices_version: str
+    names: KeyNames
 
     @property
     def labels(self) -> list[str]:
@@ -53,6 +55,8 @@ class TrafficReport:
         found = sorted(self.repriced.groups.items())
         if self.question.by != "day":
             found.sort(key=lambda item: -sum(_recorded(each) for each in item[1].values()))
+        if self.question.by == "key":
+            found = [(self.names.label(key_id), sums) for key_id, sums in found]
         return [*found, (_TOTAL, self.repriced.total)]
 
     def cost(self, found: Sum) -> Fraction:

@@ -28,7 +28,7 @@ from turnout.core.clock import SystemClock
 from turnout.core.money import NOTHING, Money
 from turnout.core.names import did_you_mean
 from turnout.ledger import outcomes
-from turnout.ledger.queries import reading
+from turnout.ledger.queries import KeyNames, key_names, reading
 from turnout.ledger.report_period import Period, read_period
 from turnout.ledger.spending import COLUMNS, TIMES, Dimension, Question, Spending, money, spending, without_days
 from turnout.ledger.verify import verify
@@ -85,14 +85,17 @@ def spend(
     """
     with refusing():
         period = read_period(since, until, zone, SystemClock().now())
-    question = Question(period=period, by=by, where=where)
     with told(), reading(location_of_record(config, data_dir)) as connection:
+        names = key_names(connection)
+        if "key" in where:
+            where["key"] = tuple(key_id for text in where["key"] for key_id in names.ids(text))
+        question = Question(period=period, by=by, where=where)
         if check:
             _verify(connection)
             return
-        report = _report(connection, question, per)
+        report = _report(connection, question, per, names)
         if plot is not None:
-            _draw(connection, question, plot)
+            _draw(connection, question, plot, names)
     if form is Format.JSON:
         click.echo(spend_export.as_json(report))
     elif form is Format.CSV:
@@ -101,7 +104,7 @@ def spend(
         spend_table.print_report(report, limit)
 
 
-def _report(connection: Connection, question: Question, per: str | None) -> Report:
+def _report(connection: Connection, question: Question, per: str | None, names: KeyNames) -> Report:
     if per is not None and per not in (known := outcomes.names(connection)):
         hint = f"There is feedback of: {', '.join(known)}." if known else "There is no feedback at all yet."
         raise click.UsageError(f"No feedback is called '{per}'. {hint}")
@@ -116,6 +119,7 @@ def _report(connection: Connection, question: Question, per: str | None) -> Repo
             outcomes=None if worth is None else worth.lines.get(key, outcomes.Outcomes()),
         )
         for key, sums in now.lines.items()
+        if sums.calls or sums.cost_nano  # else only calls that nothing was billed for
     ]
     return Report(
         question=question,
@@ -125,6 +129,7 @@ def _report(connection: Connection, question: Question, per: str | None) -> Repo
         ),
         before=before and before.question.period,
         per=per,
+        names=names,
         days=days,
         unpriced=_unpriced(connection, question) if now.total.unpriced else {},
     )
@@ -173,7 +178,7 @@ def _unpriced(connection: Connection, question: Question) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
-def _draw(connection: Connection, question: Question, path: Path) -> None:
+def _draw(connection: Connection, question: Question, path: Path, names: KeyNames) -> None:
     from turnout.cli.spend_plot import stacked_days  # matplotlib is an extra
 
     first: Dimension = "model"
@@ -187,7 +192,9 @@ def _draw(connection: Connection, question: Question, path: Path) -> None:
     place = {day.isoformat(): number for number, day in enumerate(days)}
     series: dict[str, list[Money]] = {}
     for (day, name), sums in found.lines.items():
-        amounts = series.setdefault(spend_table.printable(name) or "(none)", [NOTHING] * len(days))
+        amounts = series.setdefault(
+            spend_table.printable(names.label(name) if first == "key" else name) or "(none)", [NOTHING] * len(days)
+        )
         amounts[place[day]] += sums.cost or NOTHING
     title = f"Cost by {first}, {_span(question.period)}"
     if first == "tag":

@@ -61,6 +61,8 @@ def _period(period: Period) -> JsonObject:
 
 def _line(report: Report, line: SpendLine) -> JsonObject:
     groups: JsonObject = {each: value for each, value in zip(report.question.by, line.key, strict=False)}
+    if "key" in groups:
+        groups["key_name"] = _key_name(report, line)
     shown: JsonObject = {**groups, **_sums(line.sums)}
     if line.before is not None:
         shown["before"] = {"calls": line.before.calls, "cost_usd": _usd(line.before.cost)}
@@ -70,11 +72,21 @@ def _line(report: Report, line: SpendLine) -> JsonObject:
 
 
 def _flat(report: Report, line: SpendLine) -> JsonObject:
-    shown = {**_sums(line.sums), "before_cost_usd": _usd(line.before.cost) if line.before is not None else None}
+    named = {"key_name": _cell(_key_name(report, line) or "")} if "key" in report.question.by else {}
+    shown: JsonObject = {
+        **named,
+        **_sums(line.sums),
+        "before_cost_usd": _usd(line.before.cost) if line.before is not None else None,
+    }
     if line.outcomes is not None:
         told = _outcomes(report, line.sums, line.outcomes)
         shown |= {f"{report.per}_{name}": value for name, value in told.items() if name != "name"}
     return shown
+
+
+def _key_name(report: Report, line: SpendLine) -> str | None:
+    keys = [value for each, value in zip(report.question.by, line.key, strict=False) if each == "key"]
+    return report.names.by_id.get(keys[0]) if keys else None
 
 
 def _sums(sums: Sums) -> JsonObject:

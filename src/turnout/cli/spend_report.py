@@ -8,6 +8,7 @@ from datetime import date
 
 from turnout.core.money import Money
 from turnout.ledger.outcomes import Outcomes
+from turnout.ledger.queries import KeyNames
 from turnout.ledger.report_period import Period
 from turnout.ledger.spending import Key, Question, Sums
 
@@ -33,6 +34,8 @@ class Report:
     before: Period | None
     per: str | None
     """The name of the feedback that costs are set against."""
+    names: KeyNames
+    """What keys are called."""
     days: Sequence[tuple[date, Money]] = ()
     """Cost by day; empty where that takes a long read."""
     unpriced: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -47,7 +47,10 @@ def printable(text: str) -> str:
 def _heading(report: Report) -> str:
     heading = f"Spend {_span(report.question.period)}"
     if report.question.where:
-        chosen = [f"{name} {' or '.join(map(printable, values))}" for name, values in report.question.where.items()]
+        chosen = [
+            f"{name} {' or '.join(printable(_called(report, name, value)) for value in values)}"
+            for name, values in report.question.where.items()
+        ]
         heading += f", only {' and '.join(chosen)}"
     return heading
 
@@ -62,14 +65,18 @@ def _table(report: Report, limit: int, left_out: Collection[str]) -> Table:
     by = report.question.by
     figures = [name for name in _cells(report, report.total) if name not in left_out]
     names = [
-        Column(each.replace("_", " "), overflow="fold", min_width=_width(line.key[place] for line in report.lines))
+        Column(
+            each.replace("_", " "),
+            overflow="fold",
+            min_width=_width(_called(report, each, line.key[place]) for line in report.lines),
+        )
         for place, each in enumerate(by)
     ]
     table = plain_table(*names, *(Column(printable(each), justify="right", no_wrap=True) for each in figures))
     shown = report.lines[:limit]
     for line in shown:
         cells = _cells(report, line)
-        table.add_row(*(_named(part) for part in line.key), *(cells[each] for each in figures))
+        table.add_row(*_names(report, line), *(cells[each] for each in figures))
     if len(report.lines) != 1:
         table.add_section()
         cells = _cells(report, report.total)
@@ -85,6 +92,14 @@ def _width(names: Iterable[str]) -> int:
 def _compares(report: Report) -> bool:
     before = report.total.before
     return before is not None and bool(before.calls)
+
+
+def _called(report: Report, name: str, value: str) -> str:
+    return report.names.label(value) if name == "key" else value
+
+
+def _names(report: Report, line: SpendLine) -> list[str]:
+    return [_named(_called(report, *pair)) for pair in zip(report.question.by, line.key, strict=False)]
 
 
 def _named(part: str) -> str:

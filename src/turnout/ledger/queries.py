@@ -6,7 +6,7 @@ asked on the path of a request.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from turnout.ledger.location import Location
 from turnout.ledger.opening import require_driver
 from turnout.ledger.record import AttemptRecord, RequestRecord
 from turnout.ledger.rows import from_ms
-from turnout.ledger.tables import attempts, postings, requests
+from turnout.ledger.tables import attempts, keys, postings, requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,8 @@ class Wanted:
     """Which requests to list, newest first."""
 
     limit: int = 20
-    key_id: str | None = None
+    key_ids: tuple[str, ...] = ()
+    """Only requests of these keys; empty: of all."""
     route: str | None = None
     failed: bool = False
     """Only those whose outcome is not `ok`."""
@@ -79,13 +80,36 @@ def _reading_postgres(place: Location) -> Generator[Connection]:
 def list_requests(connection: Connection, wanted: Wanted) -> list[RequestRecord]:
     """The newest requests that fit, with their attempts."""
     query = select(requests).order_by(requests.c.received_ms.desc(), requests.c.id.desc()).limit(wanted.limit)
-    if wanted.key_id is not None:
-        query = query.where(requests.c.key_id == wanted.key_id)
+    if wanted.key_ids:
+        query = query.where(requests.c.key_id.in_(wanted.key_ids))
     if wanted.route is not None:
         query = query.where(requests.c.route == wanted.route)
     if wanted.failed:
         query = query.where(requests.c.outcome != "ok")
     return _with_attempts(connection, query)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNames:
+    """What the keys of the database are called. Keys of the settings are called by their id and are not among them."""
+
+    by_id: Mapping[str, str]
+
+    def label(self, key_id: str) -> str:
+        """`app (5qh8489vktwj)`; the id alone where there is no other name."""
+        name = self.by_id.get(key_id)
+        return key_id if name is None else f"{name} ({key_id})"
+
+    def ids(self, text: str) -> tuple[str, ...]:
+        """The key of that id, else all of that name, else the text itself: a key may be gone, and its calls not."""
+        if text in self.by_id:
+            return (text,)
+        return tuple(key_id for key_id, name in self.by_id.items() if name == text) or (text,)
+
+
+def key_names(connection: Connection) -> KeyNames:
+    """Of all keys, the revoked ones too."""
+    return KeyNames({row.id: row.name for row in connection.execute(select(keys.c.id, keys.c.name))})
 
 
 class Booked(NamedTuple):
