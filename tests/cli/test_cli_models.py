@@ -122,3 +122,10 @@ def test_the_price_in_force_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert prices["openai/gpt-5.5"]["long_input_rows"] == ["openai/gpt-5.5@2026-05-12T22:41Z;>272000"]
     assert {each["unknown"] for name, each in prices.items() if name.startswith("openrouter/")} == {"unknown_model"}
     assert len(said["prices"]) == 12
+
+
+def test_without_deployments_it_says_which_section_to_enable(tmp_path: Path) -> None:
+    """With its brackets."""
+    (tmp_path / "turnout.toml").write_text("[local]\nenabled = false\n")
+
+    assert "or enable `[local]`." in _run().output

@@ -110,7 +110,7 @@ def test_an_empty_database_has_no_reports(postgres_server: Server, tmp_path: Pat
     """A report makes no schema."""
     place = Location(directory=tmp_path, url=Secret(postgres_server.database()))
 
-    with pytest.raises(ConfigError, match="has the schema of something else"), reading(place):
+    with pytest.raises(ConfigError, match="There are no tables of Turnout at"), reading(place):
         pass
 
 

@@ -132,7 +132,7 @@ def _route(name: str, route: Route) -> JsonObject:
 
 def _show(catalogue: Catalogue, chosen: list[Deployment], routes: dict[str, Route]) -> None:
     if not chosen:
-        show("There is no deployment. Set a provider's key, such as OPENAI_API_KEY, or enable `[local]`.")
+        show(escape("There is no deployment. Set a provider's key, such as OPENAI_API_KEY, or enable `[local]`."))
         return
     table = plain_table(
         "deployment", "context", "output", "$/M in / cached / out", "dialects", "where", "to know", title="Deployments"

@@ -56,7 +56,11 @@ def read_postgres(location: Location, limits: PostgresLimits | None = None) -> P
         raise postgres_error(error, location) from None
     if revision != REVISIONS[-1]:
         store.close()
-        raise ConfigError(f"{location} has the schema {revision or 'of something else'}, not {REVISIONS[-1]}.")
+        if revision is None:
+            raise ConfigError(
+                f"There are no tables of Turnout at {location}. Start `turnout serve` once, or correct the URL."
+            )
+        raise ConfigError(f"{location} has the schema {revision}, not {REVISIONS[-1]}.")
     return store
 
 
