@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import TypeVar
 import click
 import orjson
 from rich.markup import escape
-from rich.table import Column
+from rich.table import Column, Table
 
 from turnout.cli.admin import Place, location_of_record, place_of, place_options, told
-from turnout.cli.tables import plain_table, show
+from turnout.cli.tables import plain_table, show_fitting
 from turnout.core.clock import SystemClock
 from turnout.core.json import Json, JsonObject
 from turnout.core.secret import Secret
@@ -34,6 +34,7 @@ from turnout.ledger.opening import open_store, read_store
 from turnout.ledger.store import Store
 
 T = TypeVar("T")
+_COLUMNS = ("id", "name", "role", "state", "routes", "rpm", "tpm", "at once", "created", "expires")
 as_json = click.option("--json", "machine", is_flag=True, help="Print JSON, for machines.")
 
 
@@ -107,12 +108,17 @@ def list_(machine: bool, config: Path | None, data_dir: Path | None, url: str | 
     if machine:
         click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
         return
-    whole = [Column(name, no_wrap=True, min_width=width) for name, width in (("id", 12), ("state", 7))]
-    table = plain_table(whole[0], "name", "role", whole[1], "routes", "rpm", "tpm", "at once", "created", "expires")
-    for row in rows:
-        if isinstance(row, dict):
-            table.add_row(*_cells(row))
-    show(table)
+
+    def make(left_out: Collection[str]) -> Table:
+        shown = [name for name in _COLUMNS if name not in left_out]
+        table = plain_table(*(Column(name, overflow="fold", no_wrap=name not in ("name", "routes")) for name in shown))
+        for row in rows:
+            if isinstance(row, dict):
+                cells: dict[str, str] = dict(zip(_COLUMNS, _cells(row), strict=True))
+                table.add_row(*(cells[name] for name in shown))
+        return table
+
+    show_fitting(make, ("tpm", "at once", "rpm", "created"))
 
 
 @keys.command("revoke")

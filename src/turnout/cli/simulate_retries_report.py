@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from turnout.cli.amounts import chance, dollars
 from turnout.cli.options import Format
 from turnout.cli.simulate_retries_machine import as_csv, as_json
-from turnout.cli.tables import plain_table, show
+from turnout.cli.tables import plain_table, show, show_fitting
 from turnout.planning.correlation import Interval
 from turnout.planning.draws_summary import DrawsSummary
 from turnout.planning.retry_study import Case, Comparison, Study
@@ -101,42 +101,56 @@ def _show_attempts(study: Study) -> None:
 
 
 def _show_ends(study: Study) -> None:
-    shares = ("one is right", "accepted, right", "accepted, wrong", "none accepted", "right of accepted")
-    table = plain_table(*_columns("correlation", *shares, "mean calls"))
-    for case in study.cases:
-        last = case.last
-        sure = last.right_of_accepted
-        table.add_row(
-            _heading(case),
-            chance(last.any_right),
-            chance(last.right),
-            chance(last.wrong),
-            chance(last.none),
-            "-" if sure is None else chance(sure),
-            f"{study.most if study.at_once else float(last.attempts):.2f}",
-        )
-    _show_table(f"With at most {study.most} attempts", table)
+    rows = [_end(study, case) for case in study.cases]
+    _show_fitting(f"With at most {study.most} attempts", rows, ("mean calls", "right of accepted", "one is right"))
+
+
+def _end(study: Study, case: Case) -> dict[str, str]:
+    last = case.last
+    sure = last.right_of_accepted
+    return {
+        "correlation": _heading(case),
+        "one is right": chance(last.any_right),
+        "accepted, right": chance(last.right),
+        "accepted, wrong": chance(last.wrong),
+        "none accepted": chance(last.none),
+        "right of accepted": "-" if sure is None else chance(sure),
+        "mean calls": f"{study.most if study.at_once else float(last.attempts):.2f}",
+    }
 
 
 def _show_ways(compared: Sequence[tuple[Case, Comparison]]) -> None:
-    table = plain_table(
-        Column("correlation", justify="right"),
-        Column("way"),
-        *_columns("accepted, right", "accepted, wrong", "a task", "a right answer", "calls", "calls in a row"),
-    )
-    for case, found in compared:
-        for way in found.ways:
-            table.add_row(
-                _heading(case),
-                way.name,
-                chance(way.right),
-                chance(way.wrong),
-                dollars(way.cost),
-                "never" if way.per_right is None else dollars(way.per_right),
-                f"{float(way.calls):.2f}",
-                f"{float(way.waits):.2f}",
-            )
-    _show_table("What it costs, checks included", table)
+    rows = [
+        {
+            "correlation": _heading(case),
+            "way": way.name,
+            "accepted, right": chance(way.right),
+            "accepted, wrong": chance(way.wrong),
+            "a task": dollars(way.cost),
+            "a right answer": "never" if way.per_right is None else dollars(way.per_right),
+            "calls": f"{float(way.calls):.2f}",
+            "calls in a row": f"{float(way.waits):.2f}",
+        }
+        for case, found in compared
+        for way in found.ways
+    ]
+    _show_fitting("What it costs, checks included", rows, ("calls in a row", "accepted, wrong", "calls"))
+
+
+def _show_fitting(title: str, rows: Sequence[Mapping[str, str]], may_go: Sequence[str]) -> None:
+    """Lines with the same cells, as many of them as there is room for."""
+
+    def make(left_out: Collection[str]) -> Table:
+        names = [name for name in rows[0] if name not in left_out]
+        table = plain_table(
+            *(Column(name, justify="left" if name == "way" else "right", no_wrap=True) for name in names)
+        )
+        for row in rows:
+            table.add_row(*(row[name] for name in names))
+        return table
+
+    click.echo(f"\n{title}")
+    show_fitting(make, may_go)
 
 
 def _show_break_even(compared: Sequence[tuple[Case, Comparison]]) -> None:
