@@ -149,3 +149,15 @@ def test_a_model_without_a_price_is_served_elsewhere_unless_the_route_says_no(tm
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (500, "price_unknown")
     assert served.status_code == 200
+
+
+def test_a_target_without_a_price_is_passed_over_under_a_hard_budget(tmp_path: Path, double: Double) -> None:
+    """The next one has a price and answers; nothing was sent to the first, and it counts as no attempt."""
+    more = provider("free", double.url + "/v1", extra='models = ["unused"]') + deployment("unpriced", "free", "echo-2")
+    route = '[routes.both]\ntargets = ["unpriced", "m"]\nmax_attempts = 1\n'
+    with running_gateway(tmp_path, _config(double) + more + route) as gateway:
+        asked = body("chat", "both", False)
+        answer = httpx.post(gateway.url + PATHS["chat"], json=asked, headers=gateway.headers, timeout=20)
+
+    assert (answer.status_code, answer.headers["x-turnout-deployment"]) == (200, "m")
+    assert len(double.requests) == 1

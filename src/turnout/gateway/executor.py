@@ -19,6 +19,7 @@ from turnout.core.errors import (
     Draining,
     Fault,
     NoDeployment,
+    PriceUnknown,
     TurnoutError,
     Unsupported,
     UpstreamRejected,
@@ -124,6 +125,9 @@ class Execution:
                 return
             except TurnoutError as error:
                 last = error
+                if isinstance(error, PriceUnknown) and candidates:  # nothing was sent, and the next may have a price
+                    tried -= 1
+                    continue
                 if self.outlet.committed or not retryable(error):
                     raise
                 billed += self._may_have_cost(error)
