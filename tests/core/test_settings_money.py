@@ -103,7 +103,10 @@ def test_a_wrong_budget_is_told_with_its_place(written: str, said: str) -> None:
         ('[budgets."-b"]\nlimit = "5"', "a name has letters, digits"),
         ("budgets = 5", "budgets: must be a table, not an integer."),
         ("[money]\nhold_output = 0", "t.toml:2: money.hold_output: must lie between 1 and 100,000,000, not 0."),
-        ("[money]\nhold = 5", "t.toml:2: money.hold: unknown key. Known here: 'enabled', 'outage_allowance', 'outage_seconds', 'hold_output'."),
+        (
+            "[money]\nhold = 5",
+            "t.toml:2: money.hold: unknown key. Known here: 'enabled', 'outage_allowance', 'outage_seconds', 'hold_output'.",
+        ),
         ('[routes.r]\ntargets = ["a"]\nunknown_price = "ignore"', "must be one of 'flag', 'refuse', not 'ignore'."),
     ],
 )
